@@ -1,0 +1,264 @@
+"""Experiment: all that a user sees, described in a few plain values; `run` computes it.
+
+Widgets, links, notebooks and exported scripts all speak Experiment, so that the same one gives
+the same numbers everywhere.
+"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax, jax.numpy as jnp, jax.random as jr, jax.tree_util as jtu
+import numpy as np
+from jaxtyping import Array
+
+from ees.drivers import LATTICE, AbstractDriver, divisors
+from ees.fields import AbstractField
+from ees.models import MODELS, Model
+from ees.questions import VIEWS
+from ees.results import Report
+from ees.schemes import RK4, SCHEMES, AbstractScheme
+from ees.solve import solve
+
+
+STEP_COUNTS = tuple(n for n in divisors(LATTICE) if 2 <= n <= 5040)
+"""The step counts that an experiment may take: divisors of the Brownian path's lattice."""
+
+_PRECISIONS = {"float64": jnp.float64, "float32": jnp.float32}
+
+
+class Problem(NamedTuple):
+    """The first four arguments of `ees.solve`."""
+
+    field: AbstractField
+    scheme: AbstractScheme
+    driver: AbstractDriver
+    y0: Array
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """What is computed and shown.
+
+    - `view`: the question: `"paths"`, `"reversal"` or `"gradients"`.
+    - `model`: a name from `ees.MODELS`; `parameters`: its parameters by name, those left out
+      at their defaults; `horizon`: the end of time, the model's own unless given.
+    - `schemes`: names from `ees.SCHEMES`, at least one; `options`: scheme -> its arguments.
+    - `steps`: the number of steps to the horizon, from `STEP_COUNTS`; the model's own unless
+      given.
+    - `equal`: `"steps"`: every scheme takes `steps`; `"evaluations"`: every scheme spends as
+      many field evaluations as the dearest one does in `steps`, or up to a lattice step fewer.
+    - `seed`: of the Brownian path, from 0 to 2^31 - 1; `component`: the state's entry drawn.
+    - `precision`: `"float64"` or `"float32"`, of the schemes; the references are float64.
+
+    Raises `ValueError`, naming the argument, for anything else.
+    """
+
+    view: str = "paths"
+    model: str = "ornstein_uhlenbeck"
+    parameters: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    horizon: float | None = None
+    schemes: tuple[str, ...] = ("EES25", "RK4", "ReversibleHeun")
+    options: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
+    steps: int | None = None
+    equal: str = "steps"
+    seed: int = 0
+    component: int = 0
+    precision: str = "float64"
+
+    def __post_init__(self):
+        _among("view", self.view, VIEWS)
+        _among("model", self.model, MODELS)
+        _among("equal", self.equal, ("steps", "evaluations"))
+        _among("precision", self.precision, _PRECISIONS)
+        object.__setattr__(self, "schemes", tuple(self.schemes))
+        if not self.schemes or len(set(self.schemes)) < len(self.schemes):
+            raise ValueError(f"schemes={self.schemes}: one or more are needed, each once.")
+        for name in (*self.schemes, *self.options):
+            _among("schemes", name, SCHEMES)
+        for name, arguments in self.options.items():
+            try:
+                SCHEMES[name](**arguments)
+            except TypeError as error:
+                raise ValueError(f"options={dict(self.options)}: {name}: {error}.") from None
+        for name, value in self.parameters.items():
+            _number(f"parameters[{name}]", value)
+        try:
+            model = _model(self.model, tuple(sorted(self.parameters.items())))
+        except TypeError:
+            known = tuple(p.name for p in _model(self.model, ()).parameters)
+            _among("parameters", next(n for n in self.parameters if n not in known), known)
+            raise
+        for name, default in (("horizon", model.horizon), ("steps", _nearest(model.steps))):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, default)
+        _number("horizon", self.horizon)
+        if not 0.01 <= self.horizon <= 1000:
+            raise ValueError(f"horizon={self.horizon}: allowed is every number from 0.01 to 1000.")
+        if self.steps not in STEP_COUNTS:
+            raise ValueError(
+                f"steps={self.steps}: it must be a divisor of {LATTICE} from {STEP_COUNTS[0]} to "
+                f"{STEP_COUNTS[-1]}, see ees.experiment.STEP_COUNTS."
+            )
+        _whole("seed", self.seed, 2**31 - 1)
+        _whole("component", self.component, len(model.components) - 1)
+
+    @property
+    def subject(self) -> Model:
+        """The model with this experiment's parameters."""
+        return _model(self.model, tuple(sorted(self.parameters.items())))
+
+    def scheme(self, name: str) -> AbstractScheme:
+        """One of the schemes with this experiment's options."""
+        return _scheme(name, tuple(sorted(self.options.get(name, {}).items())))
+
+    def steps_of(self, name: str, steps: int | None = None) -> int:
+        """The steps that a scheme takes where the experiment takes `steps`."""
+        steps = self.steps if steps is None else steps
+        if self.equal == "steps":
+            return steps
+        budget = steps * max(self.scheme(s).evaluations for s in self.schemes)
+        affordable = budget // self.scheme(name).evaluations
+        return max(n for n in divisors(LATTICE) if n <= affordable)
+
+    def problem(self, name: str, steps: int) -> Problem:
+        """What `ees.solve` takes, for one of the schemes in so many steps (an array, traced)."""
+        field, driver, y0 = _conditions(*self._setting(), self.precision)
+        steps = jnp.asarray(steps, jnp.int32)
+        return Problem(field, self.scheme(name), driver.with_steps(steps), y0)
+
+    def reference(self) -> np.ndarray:
+        """`(LATTICE + 1, dim)`: the exact solution on the same path, or RK4 on the lattice."""
+        return _reference(*self._setting())
+
+    @property
+    def unit(self) -> float:
+        """The rounding unit of the precision: the distance from 1 to the next number."""
+        return float(jnp.finfo(_PRECISIONS[self.precision]).eps)
+
+    def _setting(self):
+        return self.model, tuple(sorted(self.parameters.items())), self.horizon, self.seed
+
+    def to_json(self) -> str:
+        """This experiment as one line of JSON, which `from_json` turns back into its equal."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Experiment":
+        """The experiment that `to_json` wrote. **Raises:** `ValueError` for anything else."""
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError(f"text={text[:80]!r}: an experiment is a JSON object.")
+        known = {field.name for field in dataclasses.fields(cls)}
+        for name in values:
+            _among("field", name, known)
+        return cls(**values)
+
+    @classmethod
+    def repaired(cls, values: Mapping[str, Any]) -> tuple["Experiment", tuple[str, ...]]:
+        """An experiment from values that nobody has checked.
+
+        **Arguments:** `values`: field -> value.
+
+        **Returns:** an experiment with every value that fits, defaults for the others, and a
+        message for each that did not fit. Never raises for what the values contain.
+        """
+        messages = []
+        good: dict[str, Any] = {}
+        # The model decides which parameters and components there are, so it goes first.
+        for name in sorted(values, key=lambda n: (n != "model", n)):
+            try:
+                cls(**{**good, name: values[name]})
+            except (ValueError, TypeError) as error:
+                messages.append(f"{str(error)[:300]} The default is used instead.")
+            else:
+                good[name] = values[name]
+        return cls(**good), tuple(messages)
+
+
+def run(experiment: Experiment) -> Report:
+    """Computes what an experiment shows.
+
+    **Returns:** a `Report` with its plots, whose series carry labels, symbols and units.
+    """
+    for report in stream(experiment):
+        pass
+    return report
+
+
+def stream(experiment: Experiment) -> Iterator[Report]:
+    """Computes what an experiment shows, piece by piece.
+
+    **Returns:** an iterator of reports, each with all that is known so far; whoever stops
+    asking has cancelled, and keeps the last one.
+    """
+    return VIEWS[experiment.view](experiment)
+
+
+@lru_cache(maxsize=256)
+def _model(name: str, parameters: tuple) -> Model:
+    return MODELS[name](**dict(parameters))
+
+
+@lru_cache(maxsize=256)
+def _scheme(name: str, arguments: tuple) -> AbstractScheme:
+    return SCHEMES[name](**dict(arguments))
+
+
+@lru_cache(maxsize=64)
+def _conditions(name, parameters, horizon, seed, precision):
+    """Field, driver and start in one precision; the path is the float64 one, rounded."""
+    model, dtype = _model(name, parameters), _PRECISIONS[precision]
+
+    def cast(tree):
+        return jtu.tree_map(
+            lambda leaf: jnp.asarray(leaf, dtype) if eqx.is_inexact_array(leaf) else leaf, tree
+        )
+
+    driver = model.driver(jr.key(seed), horizon, LATTICE)
+    return cast(model.field), cast(driver), cast(model.y0)
+
+
+@lru_cache(maxsize=64)
+def _reference(name, parameters, horizon, seed) -> np.ndarray:
+    exact = _model(name, parameters).exact
+    field, driver, y0 = _conditions(name, parameters, horizon, seed, "float64")
+    if exact is None:
+        found = np.asarray(solve(field, RK4(), driver, y0, save="all").ys)
+    else:
+        ws = getattr(driver, "values", jnp.zeros((LATTICE + 1, 1)))
+        found = np.asarray(_evaluate(exact, jnp.linspace(0.0, horizon, LATTICE + 1), ws))
+    found.setflags(write=False)
+    return found
+
+
+@eqx.filter_jit
+def _evaluate(function, *arguments):
+    return function(*arguments)
+
+
+def _nearest(steps: int) -> int:
+    return min(STEP_COUNTS, key=lambda n: abs(math.log(n / steps)))
+
+
+def _among(argument: str, value, allowed) -> None:
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{argument}={value!r}: allowed are {', '.join(sorted(allowed))}.")
+
+
+def _number(argument: str, value) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{argument}={value!r}: it must be a finite number.")
+
+
+def _whole(argument: str, value, highest: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= highest:
+        raise ValueError(
+            f"{argument}={value!r}: allowed is every whole number from 0 to {highest}."
+        )
+
+

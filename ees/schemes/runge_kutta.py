@@ -1,0 +1,132 @@
+"""Explicit Runge-Kutta schemes for $dy = f \\cdot dX$, EES schemes among them.
+
+The stages of the tableau with $h f$ replaced by $f \\cdot dX$, the simplified Runge-Kutta
+methods of Redmann and Riedel: they converge to the Stratonovich solution (arXiv 2509.20599).
+The step back is the same step with $-dX$.
+"""
+
+import equinox as eqx
+
+from ees import tableau as tableaux
+from ees._pytree import add_scaled, scale
+from ees.schemes.base import AbstractScheme
+from ees.tableau import LowStorage, Tableau, ees25, ees27, low_storage
+
+
+class RungeKutta(AbstractScheme):
+    """An explicit Runge-Kutta scheme from its tableau.
+
+    A tableau with a 2N form runs in it, in two registers; others keep their stages.
+
+    - `tableau`: a `Tableau`.
+    - `name`: a label for messages and legends.
+    """
+
+    tableau: Tableau
+    _registers: LowStorage | None
+    name: str = eqx.field(static=True)
+    algebraic: bool = eqx.field(static=True, default=False)
+
+    def __init__(self, tableau: Tableau, name: str = "Runge-Kutta"):
+        if not isinstance(tableau, Tableau):
+            raise ValueError(f"tableau={tableau!r}: it must be an ees.Tableau(a, b).")
+        self.tableau = tableau
+        self._registers = low_storage(tableau)
+        self.name = name
+        self.algebraic = False
+
+    @property
+    def evaluations(self) -> int:
+        return self.tableau.stages
+
+    def init(self, field, t, y):
+        return y
+
+    def begin(self, field, t, state):
+        return field.coefficients(t, state)
+
+    def advance(self, field, t, state, begun, dx):
+        if self._registers is None:
+            return self._stages_kept(field, t, state, begun, dx)
+        return self._two_registers(field, t, state, begun, dx)
+
+    def retreat(self, field, t, state, begun, dx):
+        return self.advance(field, t + dx.dt, state, begun, -dx)
+
+    def value(self, state):
+        return state
+
+    def _two_registers(self, field, t, y, begun, dx):
+        form = self._registers
+        delta = field.contract(begun, dx)
+        y = add_scaled(y, form.b[0], delta)
+        for a, b, c in zip(form.a[1:], form.b[1:], form.c[1:]):
+            delta = add_scaled(field(t + scale(c, dx.dt), y, dx), a, delta)
+            y = add_scaled(y, b, delta)
+        return y
+
+    def _stages_kept(self, field, t, y, begun, dx):
+        a, b, c = self.tableau.a, self.tableau.b, self.tableau.c
+        slopes = [field.contract(begun, dx)]
+        for stage in range(1, self.tableau.stages):
+            at = y
+            for earlier in range(stage):
+                at = add_scaled(at, a[stage, earlier], slopes[earlier])
+            slopes.append(field(t + scale(c[stage], dx.dt), at, dx))
+        for weight, slope in zip(b, slopes):
+            y = add_scaled(y, weight, slope)
+        return y
+
+
+def EES25(x: float = 1 / 10) -> RungeKutta:
+    """EES(2,5;x): three evaluations, undone by its reverse step to order 5.
+
+    **Arguments:** `x`: see `ees.tableau.ees25`. **Raises:** `ValueError` for a singular `x`.
+
+    **Reference:** arXiv 2509.20599.
+    """
+    return RungeKutta(ees25(x), "EES(2,5)")
+
+
+def EES27(x: float | None = None, branch: int = +1) -> RungeKutta:
+    """EES(2,7;x): four evaluations, undone by its reverse step to order 7.
+
+    **Arguments:** see `ees.tableau.ees27`. **Raises:** `ValueError` for a singular `x` or a
+    `branch` other than +1 and -1.
+
+    **Reference:** arXiv 2507.21006, 2509.20599.
+    """
+    return RungeKutta(ees27(x, branch), "EES(2,7)")
+
+
+def Euler() -> RungeKutta:
+    """Euler's method; for an SDE in the Stratonovich sense it converges for additive noise only.
+
+    With noise that feels the state its limit is the Ito solution. **Reference:** Maruyama (1955).
+    """
+    return RungeKutta(tableaux.EULER, "Euler")
+
+
+def Heun() -> RungeKutta:
+    """Heun's method of order 2, the trapezoidal rule with an Euler predictor. Heun (1900)."""
+    return RungeKutta(tableaux.HEUN, "Heun")
+
+
+def Midpoint() -> RungeKutta:
+    """The explicit midpoint rule of order 2. Runge (1895)."""
+    return RungeKutta(tableaux.MIDPOINT, "Midpoint")
+
+
+def RK4() -> RungeKutta:
+    """The classical method of order 4, whose antisymmetric order is 5. Kutta (1901)."""
+    return RungeKutta(tableaux.RK4, "RK4")
+
+
+RUNGE_KUTTA = {
+    "EES25": EES25,
+    "EES27": EES27,
+    "Euler": Euler,
+    "Heun": Heun,
+    "Midpoint": Midpoint,
+    "RK4": RK4,
+}

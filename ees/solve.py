@@ -1,0 +1,149 @@
+"""`solve` runs a scheme along a driver; `reverse` runs it back."""
+
+from typing import Literal
+
+import equinox as eqx
+import jax, jax.numpy as jnp, jax.tree_util as jtu
+import numpy as np
+from jaxtyping import Array, Float, Int, PyTree
+
+from ees._pytree import as_arrays
+from ees.adjoints import NEVER, AbstractAdjoint, FullBackprop, Marks, RecursiveCheckpoint
+from ees.drivers import AbstractDriver, Backwards
+from ees.fields import AbstractField
+from ees.schemes import AbstractScheme, Undo
+
+
+class Solution(eqx.Module):
+    """What a solve found. A path that diverges is a result: its values are kept as they are.
+
+    - `ts`: `(saved,)`, the saved times.
+    - `ys`: the saved values, each leaf with a leading axis `(saved,)`.
+    - `state`: the scheme's whole state at the end, which `reverse` runs back from.
+    - `evaluations`: the number of field evaluations made.
+    - `diverged_at`: the first time at which a value was not finite, `inf` if none was.
+    """
+
+    ts: Float[Array, " saved"]
+    ys: PyTree[Array]
+    state: PyTree[Array]
+    evaluations: Int[Array, ""]
+    diverged_at: Float[Array, ""]
+
+
+def solve(
+    field: AbstractField,
+    scheme: AbstractScheme,
+    driver: AbstractDriver,
+    y0: PyTree[Array],
+    *,
+    adjoint: AbstractAdjoint = RecursiveCheckpoint(),
+    save: Literal["end", "all"] | int = "end",
+) -> Solution:
+    """Solves $dy = f(t, y) \\cdot dX$ from `y0` along a driver.
+
+    **Arguments:**
+
+    - `field`, `scheme`, `driver`: the equation, the method, what drives it and in how many
+      steps. Gradients flow to the field's and the driver's arrays.
+    - `y0`: the state at the driver's `t0`; any pytree of arrays.
+    - `adjoint`: how the solution is differentiated. It does not change the solution.
+    - `save`: `"end"`, `"all"` (all `steps + 1` values), or a number of points from 2 up, evenly
+      spaced from `t0` to `t1`, each moved to the nearest step; with fewer steps than that,
+      steps repeat.
+
+    **Returns:** a `Solution`. `ts` and `ys` always have a leading axis, of length 1 for
+    `"end"`. Another number of steps, other times or parameters compile nothing new, unless
+    `save="all"`.
+
+    **Raises:** `ValueError` for another `save`, for `save="all"` with a traced number of steps,
+    or for a driver whose noise does not fit the field.
+    """
+    y0 = as_arrays(y0)
+    _check_noise(field, driver, y0)
+    return _run(field, scheme, driver, y0, adjoint, save)
+
+
+def reverse(
+    field: AbstractField,
+    scheme: AbstractScheme,
+    driver: AbstractDriver,
+    state: PyTree[Array],
+    *,
+    adjoint: AbstractAdjoint = RecursiveCheckpoint(),
+    save: Literal["end", "all"] | int = "end",
+) -> Solution:
+    """Runs a scheme back from the state at the end of a solve, with its own reverse steps.
+
+    **Arguments:** as for `solve`; `state`: the `state` of a `Solution` along this driver.
+
+    **Returns:** a `Solution` in the order of the way back: `ts` falls from `t1` to `t0`, and
+    the last of `ys` is what was recovered of `y0`. `diverged_at` is the first time met on the
+    way back at which a value was not finite, `inf` if none was.
+
+    **Raises:** `ValueError` as `solve`.
+    """
+    return _run(field, Undo(scheme), Backwards(driver), state, adjoint, save)
+
+
+def _run(field, scheme, driver, start, adjoint, save) -> Solution:
+    steps = driver.steps if isinstance(driver.steps, jax.core.Tracer) else int(driver.steps)
+    save = _check_save(save, steps)
+    # A program that is neither differentiated nor embedded needs no bound on its steps, and
+    # without one it serves every number of steps.
+    leaves = jtu.tree_leaves((field, driver, start))
+    embedded = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
+    bounded = save == "all" or (adjoint.bounded and embedded) or isinstance(adjoint, FullBackprop)
+    capacity = steps if isinstance(steps, int) and bounded else None
+    driver = driver.with_steps(jnp.asarray(steps, jnp.int32))
+    return _solve(field, scheme, driver, start, adjoint, save, capacity)
+
+
+@eqx.filter_jit
+def _solve(field, scheme, driver, start, adjoint, save, capacity):
+    marks = _marks(save, driver.steps, capacity)
+    ys, state, diverged = adjoint.integrate(scheme, field, driver, start, marks, capacity)
+    return Solution(
+        ts=driver.time(marks.index),
+        ys=ys,
+        state=state,
+        evaluations=scheme.evaluations * driver.steps,
+        diverged_at=jnp.where(diverged == NEVER, jnp.inf, driver.time(diverged)),
+    )
+
+
+def _marks(save, steps, capacity) -> Marks:
+    if save == "end":
+        return Marks(steps[None])
+    if save == "all":
+        return Marks(jnp.arange(capacity + 1, dtype=jnp.int32), every=True)
+    # round(j * steps / (save - 1)) without the product, which would overflow 32 bits.
+    gaps = save - 1
+    j = jnp.arange(save, dtype=jnp.int32)
+    return Marks(j * (steps // gaps) + (j * (steps % gaps) + gaps // 2) // gaps)
+
+
+def _check_save(save, steps):
+    number = isinstance(save, int | np.integer) and not isinstance(save, bool)
+    if not (save in ("end", "all") or (number and 2 <= save <= 32768)):
+        raise ValueError(
+            f'save={save!r}: it must be "end", "all" or a number of points from 2 to 32768.'
+        )
+    if save == "all" and not isinstance(steps, int):
+        raise ValueError(
+            'save="all": the number of steps is traced, so the number of values is unknown when '
+            "the program is compiled; give a number of points instead."
+        )
+    return save if isinstance(save, str) else int(save)
+
+
+def _check_noise(field, driver, y0) -> None:
+    given = jax.eval_shape(driver.increment, 0).dw
+    given = None if isinstance(given, tuple) else given.shape
+    needed = field.noise_shape(driver.t0, y0)
+    if given != needed:
+        have = "no noise" if given is None else f"noise of shape {given}"
+        want = "no noise: ees.Clock" if needed is None else f"noise of shape {needed}"
+        raise ValueError(
+            f"driver={type(driver).__name__}: it gives {have}, and the field needs {want}."
+        )

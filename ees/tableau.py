@@ -1,0 +1,211 @@
+"""Runge-Kutta tableaux: the EES families, the classical methods, and their 2N form.
+
+Coefficients are NumPy float64 arrays: one compiled program serves every member of a family,
+and importing this module starts no JAX backend.
+"""
+
+import equinox as eqx
+import numpy as np
+
+
+_SINGULAR = 1e-9
+
+
+class Tableau(eqx.Module):
+    """The coefficients of an explicit Runge-Kutta method.
+
+    - `a`: `(stages, stages)`, strictly lower triangular.
+    - `b`: `(stages,)`, the weights of the stages, summing to 1.
+    - `c`: `(stages,)`, the nodes: stage `i` is evaluated at time `t + c[i] * dt`.
+
+    Raises `ValueError` for shapes that do not fit, an implicit `a`, `b` that does not sum to 1
+    or `c` that is not the row sums of `a` (an SDE has no other consistent choice).
+    """
+
+    a: np.ndarray
+    b: np.ndarray
+    c: np.ndarray
+
+    def __init__(self, a, b, c=None):
+        a, b = np.asarray(a, float), np.asarray(b, float)
+        if b.ndim != 1 or len(b) == 0:
+            raise ValueError(f"b has shape {b.shape}: it must be one row of weights.")
+        if a.shape != (len(b), len(b)):
+            raise ValueError(
+                f"a has shape {a.shape}: with {len(b)} weights in b it must be "
+                f"({len(b)}, {len(b)})."
+            )
+        if not (np.isfinite(a).all() and np.isfinite(b).all()):
+            raise ValueError(f"a={a.tolist()}, b={b.tolist()}: coefficients must be finite.")
+        if np.triu(a).any():
+            raise ValueError(
+                f"a={a.tolist()}: only explicit tableaux are allowed, so a must be strictly "
+                "lower triangular."
+            )
+        if abs(b.sum() - 1) > 1e-10 * max(1.0, np.abs(b).sum()):
+            raise ValueError(f"b={b.tolist()} sums to {b.sum()}: a consistent method sums to 1.")
+        rows = a.sum(axis=1)
+        c = rows if c is None else np.asarray(c, float)
+        if c.shape != b.shape or not np.allclose(c, rows, rtol=1e-10, atol=1e-12):
+            raise ValueError(f"c={c.tolist()}: it must be the row sums of a, {rows.tolist()}.")
+        self.a, self.b, self.c = a, b, c
+
+    @property
+    def stages(self) -> int:
+        """The number of stages, which is the number of field evaluations a step."""
+        return len(self.b)
+
+
+class LowStorage(eqx.Module):
+    """The Williamson 2N form of a tableau: two registers, whatever the number of stages.
+
+    $\\Delta_l = A_l \\Delta_{l-1} + f(Y_{l-1}) \\cdot dX,\\; Y_l = Y_{l-1} + B_l \\Delta_l$ with
+    $\\Delta_0 = 0, Y_0 = y_n, Y_s = y_{n+1}$; stage $l$ is evaluated at $t + c_l\\,dt$.
+
+    - `a`, `b`, `c`: `(stages,)`, dimensionless; `a[0]` is 0.
+
+    **Reference:** Williamson (1980); for the EES families, arXiv 2509.20599v2, Proposition 3.1.
+    """
+
+    a: np.ndarray
+    b: np.ndarray
+    c: np.ndarray
+
+
+def low_storage(tableau: Tableau) -> LowStorage | None:
+    """The 2N form of a tableau, or `None` if it has none.
+
+    **Arguments:** `tableau`: any explicit tableau.
+
+    **Returns:** a `LowStorage` whose stages equal the tableau's to round-off, or `None`. Found
+    by unwinding $B_l = a_{l+1,l}$ (and $b_s$) and checking that the recurrence gives back every
+    coefficient.
+    """
+    stages = tableau.stages
+    rows = np.vstack([tableau.a[1:], tableau.b])  # row l: the weights of the stages in Y_{l+1}
+    big_b = np.diagonal(rows).copy()
+    big_a = np.zeros(stages)
+    scale = np.abs(rows).max()
+    for stage in range(1, stages):
+        gained = rows[stage, stage - 1] - rows[stage - 1, stage - 1]
+        if abs(big_b[stage]) < _SINGULAR * scale:
+            return None
+        big_a[stage] = gained / big_b[stage]
+    rebuilt = np.zeros((stages, stages))
+    increment, position = np.zeros(stages), np.zeros(stages)
+    for stage in range(stages):
+        increment = big_a[stage] * increment
+        increment[stage] += 1.0
+        position = position + big_b[stage] * increment
+        rebuilt[stage] = position
+    if not np.allclose(rebuilt, rows, rtol=0, atol=1e-12 * max(1.0, scale)):
+        return None
+    return LowStorage(big_a, big_b, tableau.c)
+
+
+def ees25(x: float = 1 / 10) -> Tableau:
+    """The family EES(2,5;x): order 2, antisymmetric order 5, three stages.
+
+    **Arguments:** `x`: any real number but 1, 1/2 and -1/2. The default, 1/10, is where one of
+    the two conditions of order 3 holds as well.
+
+    **Returns:** a `Tableau`. Its stability function $1 + z + z^2/2 + z^3/8$ does not depend on
+    `x`.
+
+    **Raises:** `ValueError` for a singular or non-finite `x`.
+
+    **Reference:** arXiv 2509.20599, the tableau of EES(2,5;x).
+    """
+    x = _real("x", x)
+    _refuse(x, {"1 - x": 1 - x, "1 - 2x": 1 - 2 * x, "1 + 2x": 1 + 2 * x}, "1, 1/2 and -1/2")
+    square = 1 - 4 * x**2
+    return Tableau(
+        [
+            [0, 0, 0],
+            [(1 + 2 * x) / (4 * (1 - x)), 0, 0],
+            [(4 * x - 1) ** 2 / (4 * (x - 1) * square), (1 - x) / square, 0],
+        ],
+        [x, 1 / 2, 1 / 2 - x],
+    )
+
+
+def ees27(x: float | None = None, branch: int = +1) -> Tableau:
+    """The family EES(2,7;x): order 2, antisymmetric order 7, four stages.
+
+    **Arguments:**
+
+    - `x`: any real number that is no root of a denominator: not 1/2, 1, $\\pm\\sqrt{1/2}$,
+      $1 \\pm \\sqrt{1/2}$, $(1 \\pm \\sqrt 2)/2$. The default, $(5 \\mp 3\\sqrt 2)/14$ on the
+      branch $\\pm$, is where one of the two conditions of order 3 holds as well.
+    - `branch`: +1 or -1, the sign of $\\sqrt 2$. The branch -1 has a small stability domain and
+      a reversal defect a thousand times larger.
+
+    **Returns:** a `Tableau` with stability function
+    $1 + z + z^2/2 + (2-s)z^3/4 + (3-2s)z^4/8$, $s = \\pm\\sqrt 2$.
+
+    **Raises:** `ValueError` for a singular or non-finite `x`, or another branch.
+
+    **Reference:** arXiv 2507.21006 and 2509.20599, the tableau of EES(2,7;x).
+    """
+    if branch not in (1, -1):
+        raise ValueError(f"branch={branch!r}: EES(2,7;x) has two branches, +1 and -1.")
+    s = branch * np.sqrt(2.0)
+    x = (5 - 3 * s) / 14 if x is None else _real("x", x)
+    _refuse(
+        x,
+        {
+            "1 - 2x": 1 - 2 * x,
+            "x - 1": x - 1,
+            "2x^2 - 1": 2 * x**2 - 1,
+            "2x^2 - 4x + 1": 2 * x**2 - 4 * x + 1,
+            "4x^2 - 4x - 1": 4 * x**2 - 4 * x - 1,
+        },
+        "1/2, 1, the roots of 2x^2 - 1, of 2x^2 - 4x + 1 and of 4x^2 - 4x - 1",
+    )
+    alpha = (2 * x + s) / ((2 * x - 1) * (1 - s - 2 * x))
+    beta = 1 / ((2 * x - 1) * (1 - s - 2 * x) * (2 - s - 2 * x))
+    a21 = (-2 + s * (1 - 2 * x)) / (4 * (x - 1))
+    a31 = (2 * x + s - 2) * (4 * x + s - 2) * alpha / (4 * s * (x - 1))
+    a32 = (s - 1) * alpha / 2
+    quartic = (
+        -40 * x**4
+        + (80 - 40 * s) * x**3
+        - (88 - 60 * s) * x**2
+        + (48 - 34 * s) * x
+        + 7 * s
+        - 10
+    )
+    a41 = (2 * x - s) * quartic * beta / (4 * (x - 1) * (2 * x**2 - 1))
+    a42 = (2 - s) * x * (x - 1) * (4 * x + s - 2) * beta
+    a43 = (2 - s) * (2 * x - s) * (2 + s - 2 * x) * (x - 1) * (2 * x - 1)
+    a43 = a43 / (4 * (2 * x**2 - 1) * (2 * x**2 - 4 * x + 1))
+    b2 = (2 - s) / 2 - (1 - s) * x
+    return Tableau(
+        [[0, 0, 0, 0], [a21, 0, 0, 0], [a31, a32, 0, 0], [a41, a42, a43, 0]],
+        [x, b2, (1 - s) * (x - 1), (2 - s) / 2 - x],
+    )
+
+
+def _real(name: str, value) -> float:
+    number = float(value)
+    if not np.isfinite(number):
+        raise ValueError(f"{name}={value!r}: it must be a finite real number.")
+    return number
+
+
+def _refuse(x: float, denominators: dict[str, float], excluded: str) -> None:
+    for formula, value in denominators.items():
+        if abs(value) < _SINGULAR:
+            raise ValueError(
+                f"x={x!r}: the coefficients divide by {formula}, which is zero there. "
+                f"Allowed is every real x but {excluded}."
+            )
+
+
+EULER = Tableau([[0]], [1])
+HEUN = Tableau([[0, 0], [1, 0]], [1 / 2, 1 / 2])
+MIDPOINT = Tableau([[0, 0], [1 / 2, 0]], [0, 1])
+RK4 = Tableau(
+    [[0, 0, 0, 0], [1 / 2, 0, 0, 0], [0, 1 / 2, 0, 0], [0, 0, 1, 0]],
+    [1 / 6, 1 / 3, 1 / 3, 1 / 6],
+)
