@@ -75,16 +75,24 @@ class Experiment:
         _among("model", self.model, MODELS)
         _among("equal", self.equal, ("steps", "evaluations"))
         _among("precision", self.precision, _PRECISIONS)
+        if not isinstance(self.schemes, list | tuple):
+            raise ValueError(f"schemes={self.schemes!r}: it must be a list of names.")
         object.__setattr__(self, "schemes", tuple(self.schemes))
+        for name in self.schemes:
+            _among("schemes", name, SCHEMES)
         if not self.schemes or len(set(self.schemes)) < len(self.schemes):
             raise ValueError(f"schemes={self.schemes}: one or more are needed, each once.")
-        for name in (*self.schemes, *self.options):
-            _among("schemes", name, SCHEMES)
+        _mapping("options", self.options)
         for name, arguments in self.options.items():
+            _among("options", name, SCHEMES)
+            _mapping(f"options[{name}]", arguments)
+            for argument, value in arguments.items():
+                _number(f"options[{name}][{argument}]", value)
             try:
                 SCHEMES[name](**arguments)
-            except TypeError as error:
-                raise ValueError(f"options={dict(self.options)}: {name}: {error}.") from None
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"options[{name}]={dict(arguments)}: {error}") from None
+        _mapping("parameters", self.parameters)
         for name, value in self.parameters.items():
             _number(f"parameters[{name}]", value)
         try:
@@ -99,9 +107,9 @@ class Experiment:
         _number("horizon", self.horizon)
         if not 0.01 <= self.horizon <= 1000:
             raise ValueError(f"horizon={self.horizon}: allowed is every number from 0.01 to 1000.")
-        if self.steps not in STEP_COUNTS:
+        if not isinstance(self.steps, int) or self.steps not in STEP_COUNTS:
             raise ValueError(
-                f"steps={self.steps}: it must be a divisor of {LATTICE} from {STEP_COUNTS[0]} to "
+                f"steps={self.steps!r}: it must be a divisor of {LATTICE} from {STEP_COUNTS[0]} to "
                 f"{STEP_COUNTS[-1]}, see ees.experiment.STEP_COUNTS."
             )
         _whole("seed", self.seed, 2**31 - 1)
@@ -153,9 +161,8 @@ class Experiment:
         values = json.loads(text)
         if not isinstance(values, dict):
             raise ValueError(f"text={text[:80]!r}: an experiment is a JSON object.")
-        known = {field.name for field in dataclasses.fields(cls)}
         for name in values:
-            _among("field", name, known)
+            _among("field", name, cls.__dataclass_fields__)
         return cls(**values)
 
     @classmethod
@@ -170,10 +177,11 @@ class Experiment:
         messages = []
         good: dict[str, Any] = {}
         # The model decides which parameters and components there are, so it goes first.
-        for name in sorted(values, key=lambda n: (n != "model", n)):
+        for name in sorted(values, key=lambda n: (n != "model", str(n))):
             try:
+                _among("field", name, cls.__dataclass_fields__)
                 cls(**{**good, name: values[name]})
-            except (ValueError, TypeError) as error:
+            except ValueError as error:
                 messages.append(f"{str(error)[:300]} The default is used instead.")
             else:
                 good[name] = values[name]
@@ -250,8 +258,15 @@ def _among(argument: str, value, allowed) -> None:
         raise ValueError(f"{argument}={value!r}: allowed are {', '.join(sorted(allowed))}.")
 
 
+def _mapping(argument: str, value) -> None:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{argument}={value!r}: it must be a mapping of names to values.")
+
+
 def _number(argument: str, value) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    # Compared and not converted: an integer may be too large for a float.
+    if not (number and -math.inf < value < math.inf and abs(value) <= 1e300):
         raise ValueError(f"{argument}={value!r}: it must be a finite number.")
 
 

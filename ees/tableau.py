@@ -9,6 +9,8 @@ import numpy as np
 
 
 _SINGULAR = 1e-9
+# Fourth powers of a parameter stay within float64.
+_LARGEST = 1e50
 
 
 class Tableau(eqx.Module):
@@ -187,9 +189,14 @@ def ees27(x: float | None = None, branch: int = +1) -> Tableau:
 
 
 def _real(name: str, value) -> float:
-    number = float(value)
-    if not np.isfinite(number):
-        raise ValueError(f"{name}={value!r}: it must be a finite real number.")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = np.inf
+    if not abs(number) < _LARGEST:
+        raise ValueError(
+            f"{name}={value!r}: it must be a finite real number, of size below {_LARGEST:g}."
+        )
     return number
 
 

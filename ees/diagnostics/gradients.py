@@ -7,7 +7,7 @@ import jax, jax.numpy as jnp, jax.tree_util as jtu
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
-from ees._pytree import inner
+from ees._pytree import as_arrays, inner
 from ees.adjoints import AbstractAdjoint, Reversible, StoredStates
 from ees.drivers import AbstractDriver, Increment
 from ees.fields import AbstractField
@@ -79,7 +79,7 @@ def _compare(field, scheme, driver, y0, adjoint, loss, exact):
         # Sixty-four bits for the comparison itself, whatever the gradient was computed in.
         return ravel_pytree(_float64(eqx.filter_grad(objective)((field, y0))))[0]
 
-    y0 = jtu.tree_map(jnp.asarray, y0)
+    y0 = as_arrays(y0)
     found = gradient(field, driver, y0, adjoint)
     wanted = gradient(_float64(field), _Float64(driver), _float64(y0), exact)
     norm = jnp.linalg.norm(wanted)

@@ -5,10 +5,16 @@ import math
 from collections.abc import Callable
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ees.drivers import LATTICE, AbstractDriver, BrownianPath, Clock
 from ees.fields import AbstractField
+
+
+def real(value) -> np.ndarray:
+    """A parameter as a float64 leaf; an integer one would be left out of every gradient."""
+    return np.asarray(value, float)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,13 +6,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ees.fields import ODE
-from ees.models.base import Model, Parameter
+from ees.models.base import Model, Parameter, real
 
 
 class InverseSquare(eqx.Module):
     """$\\dot q = p, \\dot p = -k\\,q/|q|^3$ for the state $(q_1, q_2, p_1, p_2)$."""
 
-    strength: Float[Array, ""] = eqx.field(converter=np.asarray)
+    strength: Float[Array, ""] = eqx.field(converter=real)
 
     def __call__(self, t, y):
         q, p = y[:2], y[2:]
@@ -22,8 +22,8 @@ class InverseSquare(eqx.Module):
 class KeplerSolution(eqx.Module):
     """The orbit from its pericentre, with Kepler's equation solved by Newton's method."""
 
-    eccentricity: Float[Array, ""] = eqx.field(converter=np.asarray)
-    strength: Float[Array, ""] = eqx.field(converter=np.asarray)
+    eccentricity: Float[Array, ""] = eqx.field(converter=real)
+    strength: Float[Array, ""] = eqx.field(converter=real)
 
     def __call__(self, ts, ws):
         e, rate = self.eccentricity, jnp.sqrt(self.strength)

@@ -6,14 +6,14 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ees.fields import SDE, Additive, Diagonal
-from ees.models.base import Model, Parameter
+from ees.models.base import Model, Parameter, real
 
 
 class MeanReversion(eqx.Module):
     """$\\theta(\\mu - y)$."""
 
-    theta: Float[Array, ""] = eqx.field(converter=np.asarray)
-    mu: Float[Array, ""] = eqx.field(converter=np.asarray)
+    theta: Float[Array, ""] = eqx.field(converter=real)
+    mu: Float[Array, ""] = eqx.field(converter=real)
 
     def __call__(self, t, y):
         return self.theta * (self.mu - y)
@@ -31,7 +31,7 @@ class Constant(eqx.Module):
 class Proportional(eqx.Module):
     """$\\text{rate} \\cdot y$."""
 
-    rate: Float[Array, ""] = eqx.field(converter=np.asarray)
+    rate: Float[Array, ""] = eqx.field(converter=real)
 
     def __call__(self, t, y):
         return self.rate * y
@@ -40,10 +40,10 @@ class Proportional(eqx.Module):
 class OrnsteinUhlenbeckSolution(eqx.Module):
     """The exact solution for the straight lines between the points of a path."""
 
-    theta: Float[Array, ""] = eqx.field(converter=np.asarray)
-    mu: Float[Array, ""] = eqx.field(converter=np.asarray)
-    sigma: Float[Array, ""] = eqx.field(converter=np.asarray)
-    y0: Float[Array, ""] = eqx.field(converter=np.asarray)
+    theta: Float[Array, ""] = eqx.field(converter=real)
+    mu: Float[Array, ""] = eqx.field(converter=real)
+    sigma: Float[Array, ""] = eqx.field(converter=real)
+    y0: Float[Array, ""] = eqx.field(converter=real)
 
     def __call__(self, ts, ws):
         turned = self.theta * (ts[1] - ts[0])
@@ -62,9 +62,9 @@ class OrnsteinUhlenbeckSolution(eqx.Module):
 class GeometricBrownianSolution(eqx.Module):
     """$y_0 \\exp(\\mu t + \\sigma W_t)$."""
 
-    mu: Float[Array, ""] = eqx.field(converter=np.asarray)
-    sigma: Float[Array, ""] = eqx.field(converter=np.asarray)
-    y0: Float[Array, ""] = eqx.field(converter=np.asarray)
+    mu: Float[Array, ""] = eqx.field(converter=real)
+    sigma: Float[Array, ""] = eqx.field(converter=real)
+    y0: Float[Array, ""] = eqx.field(converter=real)
 
     def __call__(self, ts, ws):
         return self.y0 * jnp.exp(self.mu * ts[:, None] + self.sigma * ws)
@@ -85,8 +85,8 @@ def ornstein_uhlenbeck(
         why="Mean reversion: a stable equation that Reversible Heun cannot hold at any step "
         "with noise, and every Runge-Kutta scheme holds up to its stability limit.",
         latex=r"dy = \theta(\mu - y)\,dt + \sigma\,dW",
-        field=SDE(MeanReversion(theta, mu), Constant(np.full((1, 1), sigma)), Additive()),
-        y0=np.array([y0]),
+        field=SDE(MeanReversion(theta, mu), Constant(np.full((1, 1), sigma, float)), Additive()),
+        y0=np.array([y0], float),
         horizon=10.0,
         steps=80,
         components=("y",),
@@ -112,7 +112,7 @@ def geometric_brownian_motion(mu: float = -1.0, sigma: float = 0.5, y0: float = 
         why="Multiplicative noise: the test equation of mean-square stability.",
         latex=r"dy = \mu y\,dt + \sigma y \circ dW",
         field=SDE(Proportional(mu), Proportional(sigma), Diagonal()),
-        y0=np.array([y0]),
+        y0=np.array([y0], float),
         horizon=4.0,
         steps=80,
         components=("y",),

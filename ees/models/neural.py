@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ees.fields import SDE, Diagonal
-from ees.models.base import Model, Parameter
+from ees.models.base import Model, Parameter, real
 
 
 def lipswish(x: Array) -> Array:
@@ -21,11 +21,11 @@ class Network(eqx.Module):
     """
 
     mlp: eqx.nn.MLP
-    scale: Float[Array, ""] = eqx.field(converter=np.asarray)
+    scale: Float[Array, ""] = eqx.field(converter=real)
 
     def __init__(self, dim: int, width: int, scale: float, key):
         self.mlp = eqx.nn.MLP(dim + 1, dim, width, 2, lipswish, jnp.tanh, key=key)
-        self.scale = np.asarray(scale)
+        self.scale = real(scale)
 
     def __call__(self, t, y):
         return self.scale * self.mlp(jnp.concatenate([jnp.asarray(t, y.dtype)[None], y]))
@@ -35,7 +35,7 @@ class Contracting(eqx.Module):
     """A network's drift beside a linear pull to the origin, $-\\kappa y + F(t, y)$."""
 
     network: Network
-    rate: Float[Array, ""] = eqx.field(converter=np.asarray)
+    rate: Float[Array, ""] = eqx.field(converter=real)
 
     def __call__(self, t, y):
         return self.network(t, y) - self.rate * y

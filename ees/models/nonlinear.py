@@ -6,14 +6,14 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ees.fields import SDE, Additive, Diagonal
-from ees.models.base import Model, Parameter
+from ees.models.base import Model, Parameter, real
 from ees.models.linear import Constant, Proportional
 
 
 class Bistable(eqx.Module):
     """$\\alpha(y - y^3)$, the force of a double well."""
 
-    alpha: Float[Array, ""] = eqx.field(converter=np.asarray)
+    alpha: Float[Array, ""] = eqx.field(converter=real)
 
     def __call__(self, t, y):
         return self.alpha * (y - y**3)
@@ -22,9 +22,9 @@ class Bistable(eqx.Module):
 class Lorenz(eqx.Module):
     """The drift of the Lorenz system."""
 
-    sigma: Float[Array, ""] = eqx.field(converter=np.asarray)
-    rho: Float[Array, ""] = eqx.field(converter=np.asarray)
-    beta: Float[Array, ""] = eqx.field(converter=np.asarray)
+    sigma: Float[Array, ""] = eqx.field(converter=real)
+    rho: Float[Array, ""] = eqx.field(converter=real)
+    beta: Float[Array, ""] = eqx.field(converter=real)
 
     def __call__(self, t, y):
         a, b, c = y[0], y[1], y[2]
@@ -39,8 +39,8 @@ def double_well(alpha: float = 2.0, sigma: float = 0.6, y0: float = 0.1) -> Mode
         why="Noise carries the path from one well to the other; the cubic force throws a "
         "scheme out of the well once the step is too large.",
         latex=r"dy = \alpha\,(y - y^3)\,dt + \sigma\,dW",
-        field=SDE(Bistable(alpha), Constant(np.full((1, 1), sigma)), Additive()),
-        y0=np.array([y0]),
+        field=SDE(Bistable(alpha), Constant(np.full((1, 1), sigma, float)), Additive()),
+        y0=np.array([y0], float),
         horizon=8.0,
         steps=80,
         components=("y",),

@@ -1,5 +1,6 @@
 """Can the gradient be trusted? The reversible adjoint against the exact discrete gradient."""
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,11 +12,33 @@ from ees.results import Axis, Plot, Report
 
 COUNTS = (8, 12, 20, 30, 45, 70, 105, 160, 252, 420, 720, 1260)
 
+_STEP = Axis("step size", "h", log=True)
+BLANKS = (
+    Plot(
+        key="gradients-error",
+        title="",
+        x=_STEP,
+        y=Axis("relative gradient error", r"|g - g^*| / |g^*|", log=True),
+        series=(),
+        window=(1e-18, 1.0),
+        cursor=1.0,
+    ),
+    Plot(
+        key="gradients-cosine",
+        title="",
+        x=_STEP,
+        y=Axis("cosine with the exact gradient", r"\cos(g, g^*)"),
+        series=(),
+        window=(-1.08, 1.08),
+        cursor=1.0,
+    ),
+)
+
 
 def gradients(experiment) -> Iterator[Report]:
     """Relative error and cosine of the reversible gradient of |y(T)|^2 / 2, against h."""
     model, horizon = experiment.subject, experiment.horizon
-    h, x = horizon / experiment.steps, Axis("step size", "h", log=True)
+    h = horizon / experiment.steps
     bound = 16 * max(COUNTS)
 
     def measure(name, steps):
@@ -28,22 +51,17 @@ def gradients(experiment) -> Iterator[Report]:
             floor(experiment, horizon / max(COUNTS), horizon / min(COUNTS)),
         )
         cosines = curves(experiment, table, 1, log=False)
-        error = Plot(
-            key="gradients-error",
+        error = dataclasses.replace(
+            BLANKS[0],
             title=f"{model.title}: gradient of the reversible adjoint",
-            x=x,
-            y=Axis("relative gradient error", r"|g - g^*| / |g^*|", log=True),
             series=errors,
             window=decades(errors, experiment.unit),
             cursor=h,
         )
-        cosine = Plot(
-            key="gradients-cosine",
+        cosine = dataclasses.replace(
+            BLANKS[1],
             title=f"{model.title}: direction of the gradient",
-            x=x,
-            y=Axis("cosine with the exact gradient", r"\cos(g, g^*)"),
             series=cosines,
-            window=(-1.08, 1.08),
             cursor=h,
         )
         yield Report((error, cosine), tuple(_warnings(experiment, table, cosines)), *progress)
@@ -51,16 +69,17 @@ def gradients(experiment) -> Iterator[Report]:
 
 def _warnings(experiment, table, cosines):
     for name, series in zip(experiment.schemes, cosines):
-        lost = [
-            experiment.horizon / experiment.steps_of(name, n)
-            for (scheme, n), row in table.items()
-            if scheme == name and not np.isfinite(row).all()
-        ]
+        rows = {n: row for (scheme, n), row in table.items() if scheme == name}
+        lost = [n for n, row in rows.items() if not np.isfinite(row).all()]
         if lost:
-            yield f"{series.label}: no finite gradient with h = {min(lost):.3g} or more."
+            sizes = [experiment.horizon / experiment.steps_of(name, n) for n in lost]
+            yield (
+                f"{series.label}: no finite gradient at {len(lost)} of {len(rows)} step sizes, "
+                f"h = {min(sizes):.3g} to {max(sizes):.3g}."
+            )
         if (series.y < 0).any():
             h, lowest = series.x[series.y < 0].min(), series.y.min()
             yield (
-                f"{series.label}: do not train with h = {h:.3g} or more; the gradient points the "
-                f"wrong way there (cosine down to {lowest:.2f})."
+                f"{series.label}: do not train from h = {h:.3g} on; the gradient points the wrong "
+                f"way at {int((series.y < 0).sum())} step sizes (cosine down to {lowest:.2f})."
             )

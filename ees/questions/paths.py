@@ -1,5 +1,6 @@
 """What does a scheme do? The schemes on one path, beside the exact solution or a fine one."""
 
+import dataclasses
 import math
 from collections.abc import Iterator
 
@@ -15,6 +16,8 @@ _REFERENCE_POINTS = 1008
 # The window shows the reference and half its span on either side: room to see a path go wrong,
 # and the reference still fills half of the picture.
 _MARGIN = 0.5
+
+BLANKS = (Plot("paths", "", Axis("time", "t"), Axis("solution", "y"), (), window=(-1.0, 1.0)),)
 
 
 def paths(experiment) -> Iterator[Report]:
@@ -57,10 +60,9 @@ def paths(experiment) -> Iterator[Report]:
         if experiment.equal == "evaluations":
             label = f"{label}, N = {steps}"
         series.append(Series(name, label, ts[finite], y[finite], marks=steps <= 60, left=left))
-    plot = Plot(
-        key="paths",
+    plot = dataclasses.replace(
+        BLANKS[0],
         title=f"{model.title}: one path, h = {horizon / experiment.steps:.4g}",
-        x=Axis("time", "t"),
         y=Axis("solution", model.components[component]),
         series=tuple(series),
         window=window,

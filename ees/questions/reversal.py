@@ -1,5 +1,6 @@
 """Can a scheme run backwards? Its reconstruction error along time, and against the step size."""
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,6 +12,26 @@ from ees.results import Axis, Plot, Report, Series
 
 COUNTS = (4, 6, 9, 14, 20, 30, 45, 70, 105, 160, 252, 420, 720, 1260, 2520, 5040)
 _POINTS = 501
+
+BLANKS = (
+    Plot(
+        key="reversal-along-time",
+        title="",
+        x=Axis("time", "t"),
+        y=Axis("reconstruction error", r"|\hat y - y|", log=True),
+        series=(),
+        window=(1e-18, 1.0),
+    ),
+    Plot(
+        key="reversal-against-h",
+        title="",
+        x=Axis("step size", "h", log=True),
+        y=Axis("reconstruction error at t = 0", r"|\hat y_0 - y_0|", log=True),
+        series=(),
+        window=(1e-18, 1.0),
+        cursor=1.0,
+    ),
+)
 
 
 def reversal(experiment) -> Iterator[Report]:
@@ -33,11 +54,9 @@ def reversal(experiment) -> Iterator[Report]:
         drawn = np.isfinite(error) & (error > 0)
         along.append(Series(name, label, ts[drawn], error[drawn], marks=steps <= 60))
     along = (*along, floor(experiment, 0.0, horizon))
-    along_time = Plot(
-        key="reversal-along-time",
+    along_time = dataclasses.replace(
+        BLANKS[0],
         title=f"{model.title}: error on the way back, h = {h:.4g}",
-        x=Axis("time", "t"),
-        y=Axis("reconstruction error", r"|\hat y - y|", log=True),
         series=along,
         window=decades(along, experiment.unit),
     )
@@ -50,11 +69,9 @@ def reversal(experiment) -> Iterator[Report]:
             *curves(experiment, table, 0, log=True),
             floor(experiment, horizon / max(COUNTS), horizon / min(COUNTS)),
         )
-        against_h = Plot(
-            key="reversal-against-h",
+        against_h = dataclasses.replace(
+            BLANKS[1],
             title=f"{model.title}: error in recovering the start",
-            x=Axis("step size", "h", log=True),
-            y=Axis("reconstruction error at t = 0", r"|\hat y_0 - y_0|", log=True),
             series=errors,
             window=decades(errors, experiment.unit),
             cursor=h,

@@ -1,0 +1,259 @@
+"""The only file that arranges panes: header, sidebar, pages, and what connects them."""
+
+import html
+import io
+from functools import partial
+
+import jax
+import panel as pn
+import panel_material_ui as pmui
+from panel.reactive import Syncable
+from panel.util import edit_readonly
+
+from app import export
+from app.compute import Computation, apart
+from app.controls import Controls
+from app.figure import LivePlot
+from app.study import Study
+from app.views import VIEWS, View
+from ees import Experiment
+from ees.questions import BLANKS
+from ees.results import Report
+
+
+pn.extension("mathjax")
+
+# Panel waits 50 ms for more events before it answers one; in a drag that is half of the delay.
+# The attribute is private; tests/app/test_layout.py fails if it goes.
+Syncable._debounce = 0
+
+
+
+class Page(pn.viewable.Viewer):
+    """One view on screen: question, plots with their exports, messages."""
+
+    def __init__(self, view: View, study: Study, width: pmui.Select, **params):
+        super().__init__(**params)
+        self.view, self._study, self._width = view, study, width
+        self._live = {blank.key: LivePlot(blank) for blank in BLANKS[view.name]}
+        self.experiment: Experiment | None = None
+        plots = (x for key, live in self._live.items() for x in (live, self._exports(key)))
+        self._layout = pmui.Column(
+            pmui.Typography(view.question, variant="h5"),
+            *plots,
+            pn.pane.Markdown(view.help, sizing_mode="stretch_width"),
+            sizing_mode="stretch_width",
+        )
+
+    def __panel__(self):
+        return self._layout
+
+    def show(self, experiment: Experiment, report: Report) -> None:
+        """Draws a report's plots."""
+        self.experiment = experiment
+        for plot in report.plots:
+            self._live[plot.key].show(plot)
+
+    def _exports(self, key: str) -> pmui.Row:
+        """A button for each format; files are made when asked for, in a thread."""
+
+        def button(label, kind, make):
+            async def file():
+                return io.BytesIO(await apart(make, self._live[key].plot))
+
+            return pmui.FileDownload(
+                callback=file,
+                filename=f"{key}.{kind}",
+                label=label,
+                embed=False,
+                auto=True,
+                size="small",
+                variant="text",
+                margin=(0, 2),
+            )
+
+        def figure(kind, shown):
+            return export.figure(shown, kind, self._width.value)
+
+        return pmui.Row(
+            *(button(kind.upper(), kind, partial(figure, kind)) for kind in ("pdf", "svg", "png")),
+            button("CSV", "csv", lambda shown: shown.to_csv().encode()),
+            button("Python", "py", lambda shown: export.script(self.experiment, shown).encode()),
+            align="end",
+            margin=0,
+        )
+
+
+class Explorer(pn.viewable.Viewer):
+    """The whole app in one object: in a served page, or in a notebook's cell.
+
+    **Arguments:** `study`: the state; a new one unless given.
+    """
+
+    def __init__(self, study: Study | None = None, **params):
+        super().__init__(**params)
+        self.study = Study() if study is None else study
+        self.controls = Controls(self.study)
+        self.computation = Computation(self._show, self._failed)
+        width = self.controls.width
+        self.pages = {name: Page(view, self.study, width) for name, view in VIEWS.items()}
+        self._equation = pn.pane.LaTeX("", styles={"font-size": "1.15em"}, margin=(4, 10))
+        self._why = pn.pane.HTML(
+            "", sanitize_html=True, sizing_mode="stretch_width", margin=(0, 10)
+        )
+        self._messages = pn.pane.HTML("", sanitize_html=True, sizing_mode="stretch_width")
+        self._progress = pmui.LinearProgress(
+            value=0, variant="determinate", sizing_mode="stretch_width", margin=(12, 10)
+        )
+        self._doing = pn.pane.HTML("", sanitize_html=True, width=330, margin=(4, 10))
+        self._stop = pmui.Button(label="Cancel", color="primary", variant="outlined", size="small")
+        self._again = pmui.Button(label="Go on", variant="outlined", size="small", visible=False)
+        self._work = pmui.Row(
+            self._progress, self._doing, self._stop, self._again, visible=False,
+            sizing_mode="stretch_width",
+        )  # fmt: skip
+        self._tabs = pmui.Tabs(
+            *((page.view.title, page) for page in self.pages.values()),
+            active=list(VIEWS).index(self.study.experiment.view),
+            dynamic=False,
+            sizing_mode="stretch_width",
+        )
+        self._facts: tuple[str, ...] = ()
+        self._stop.on_click(self._cancel)
+        self._again.on_click(lambda event: self.refresh())
+        self._tabs.param.watch(self._turn, "active")
+        self.study.param.watch(self._changed, ["experiment"])
+        self.study.param.watch(lambda event: self._say(), ["refused"])
+        self._describe()
+        self._say()
+
+    def __panel__(self):
+        return pmui.Row(
+            pmui.Column(self.controls, width=330), self.main, sizing_mode="stretch_width"
+        )
+
+    @property
+    def main(self) -> pmui.Column:
+        """Everything but the controls."""
+        return pmui.Column(
+            pmui.Row(self._equation, self._why, sizing_mode="stretch_width"),
+            self._messages,
+            self._work,
+            self._tabs,
+            sizing_mode="stretch_width",
+        )
+
+    def refresh(self) -> None:
+        """Computes the page that is open; the others compute when they are opened."""
+        pn.state.execute(self._refresh)
+
+    async def _refresh(self) -> None:
+        experiment = self.study.experiment
+        await self.computation.run(experiment, VIEWS[experiment.view].steady)
+
+    def _changed(self, event) -> None:
+        view = event.new.view
+        self._tabs.active = list(VIEWS).index(view)
+        self._describe()
+        self.refresh()
+
+    def _turn(self, event) -> None:
+        self.study.change(view=list(VIEWS)[event.new])
+
+    def _describe(self) -> None:
+        model = self.study.experiment.subject
+        equation = f"$${model.latex}$$"
+        if self._equation.object != equation:
+            self._equation.object = equation
+            self._why.object = f"<b>{html.escape(model.title)}.</b> {html.escape(model.why)}"
+
+    def _show(self, experiment: Experiment, report: Report) -> None:
+        # What draws changes Bokeh models, for which a served document must be locked.
+        pn.state.execute(partial(self._draw, experiment, report), schedule=True)
+
+    def _draw(self, experiment: Experiment, report: Report) -> None:
+        self.pages[experiment.view].show(experiment, report)
+        self._facts = report.messages
+        self._say()
+        unfinished = report.done < report.total
+        if unfinished:
+            self._progress.value = int(100 * report.done / report.total)
+            text = f"{report.doing} ({report.done} of {report.total})"
+            self._doing.object = html.escape(text)
+            self._stop.visible, self._again.visible = True, False
+        self._work.visible = unfinished
+
+    def _failed(self, experiment: Experiment, error: Exception) -> None:
+        pn.state.execute(partial(self._regret, error), schedule=True)
+
+    def _regret(self, error: Exception) -> None:
+        self._facts = (f"The computation failed, the last picture stays: {error}",)
+        self._work.visible = False
+        self._say()
+
+    def _cancel(self, event) -> None:
+        self.computation.cancel()
+        self._doing.object = "Cancelled; what was computed stays."
+        self._stop.visible, self._again.visible = False, True
+
+    def _say(self) -> None:
+        lines = [("refused", text) for text in self.study.refused]
+        lines += [("fact", text) for text in self._facts]
+        shown = "".join(f'<li class="{kind}">{html.escape(text)}</li>' for kind, text in lines)
+        shown = f'<ul role="status" class="messages">{shown}</ul>' if lines else ""
+        if self._messages.object != shown:
+            self._messages.object = shown
+
+
+def explore(**fields) -> Explorer:
+    """The whole app in a notebook's cell.
+
+    **Arguments:** fields of `ees.Experiment`, for instance `model="kepler"`.
+
+    **Raises:** `ValueError` as `ees.Experiment`.
+    """
+    explorer = Explorer(Study(experiment=Experiment(**fields)))
+    explorer.refresh()
+    return explorer
+
+
+def page() -> pmui.Page:
+    """The app as a page of its own, with its state in the address."""
+    study = Study()
+    location = pn.state.location
+    if location is not None and location.search:
+        study.read(location.search)
+    explorer = Explorer(study)
+    if location is not None:
+        _bind(location, study, explorer)
+    pn.state.onload(explorer.refresh)
+    pn.state.on_session_destroyed(lambda context: explorer.computation.cancel())
+    device = jax.devices()[0]
+    name = "the CPU" if device.platform == "cpu" else f"{device.platform}: {device.device_kind}"
+    shown = pmui.Page(
+        title="EES Explorer",
+        header=[pmui.Chip(f"computes on {name}", size="small", align="center")],
+        sidebar=[explorer.controls],
+        sidebar_width=340,
+        main=[explorer.main],
+        busy_indicator=None,
+    )
+    # The busy flag of Panel belongs to the process: each event of anybody would reach everybody.
+    with edit_readonly(shown):
+        shown.busy = False
+    return shown
+
+
+def _bind(location, study: Study, explorer: Explorer) -> None:
+    """State and address follow each other; the address is written when a control is let go."""
+
+    def write(event):
+        if location.search != study.query():
+            location.search = study.query()
+
+    def read(event):
+        if event.new != study.query():
+            study.read(event.new)
+
+    explorer.controls.param.watch(write, "released")
+    location.param.watch(read, "search")

@@ -1,0 +1,10 @@
+"""What `panel serve app` runs for every session: a few lines, the code is in modules."""
+
+import jax
+
+jax.config.update("jax_enable_x64", True)
+
+from app.layout import page  # noqa: E402
+
+
+page().servable()

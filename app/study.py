@@ -1,0 +1,105 @@
+"""Study: the one state of a session. Everything on screen is a function of it.
+
+It holds an `ees.Experiment`, which is always valid: a change that does not fit is refused with a
+message, and what was there stays.
+"""
+
+import dataclasses
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import param
+
+from ees import Experiment
+
+
+VERSION = "1"
+_LONGEST = 4000
+
+
+class Study(param.Parameterized):
+    """The state of a session.
+
+    - `experiment`: what is computed and shown.
+    - `refused`: messages on what was asked for and not taken, empty after a good change.
+    """
+
+    experiment = param.ClassSelector(class_=Experiment, default=Experiment())
+    refused = param.ClassSelector(class_=tuple, default=())
+
+    def change(self, **fields: Any) -> bool:
+        """Changes fields of the experiment, all of them or none.
+
+        A change of model starts from that model's defaults. **Returns:** whether it fitted.
+        """
+        try:
+            if fields.get("model", self.experiment.model) != self.experiment.model:
+                fresh = {"parameters": {}, "horizon": None, "steps": None, "component": 0}
+                fields = {**fresh, **fields}
+            changed = dataclasses.replace(self.experiment, **fields)
+        except (ValueError, TypeError) as error:
+            self.refused = (str(error)[:400],)
+            return False
+        self.param.update(experiment=changed, refused=())
+        return True
+
+    def query(self) -> str:
+        """The experiment as the query of a link, starting with a question mark."""
+        return "?" + urlencode(to_pairs(self.experiment))
+
+    def read(self, query: str) -> None:
+        """Takes over the experiment that a link's query describes.
+
+        What does not fit is replaced by its default, and `refused` says so.
+        """
+        experiment, messages = from_query(query)
+        self.param.update(experiment=experiment, refused=messages)
+
+
+def to_pairs(experiment: Experiment) -> list[tuple[str, str]]:
+    """An experiment as the names and values of a query, its own defaults left out."""
+    plain = Experiment(model=experiment.model)
+    pairs = [("v", VERSION), ("model", experiment.model)]
+    for name in ("view", "steps", "horizon", "equal", "seed", "component", "precision"):
+        value = getattr(experiment, name)
+        if value != getattr(plain, name) or name in ("view", "steps"):
+            pairs.append((name, str(value)))
+    pairs.append(("schemes", ",".join(experiment.schemes)))
+    pairs += [(f"p.{name}", repr(value)) for name, value in experiment.parameters.items()]
+    for scheme, arguments in experiment.options.items():
+        pairs += [(f"{scheme}.{name}", repr(value)) for name, value in arguments.items()]
+    return pairs
+
+
+def from_query(query: str) -> tuple[Experiment, tuple[str, ...]]:
+    """An experiment from a link's query, and messages on what in it was not understood."""
+    if len(query) > _LONGEST:
+        return Experiment(), (f"The link is longer than {_LONGEST} characters; it is ignored.",)
+    fields: dict[str, Any] = {}
+    messages = []
+    for name, text in parse_qsl(query.lstrip("?"), keep_blank_values=True):
+        head, _, tail = name.partition(".")
+        if name in ("theme", "bokeh-session-id"):
+            continue
+        if name == "v":
+            if text != VERSION:
+                messages.append(f"The link has version {text[:20]!r}; this is version {VERSION}.")
+        elif head == "p" and tail:
+            fields.setdefault("parameters", {})[tail] = _value(text)
+        elif tail:
+            fields.setdefault("options", {}).setdefault(head, {})[tail] = _value(text)
+        elif name == "schemes":
+            fields[name] = tuple(text.split(","))
+        else:
+            fields[name] = text if name in ("view", "model", "equal", "precision") else _value(text)
+    experiment, complaints = Experiment.repaired(fields)
+    return experiment, (*messages, *complaints)
+
+
+def _value(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text

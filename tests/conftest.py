@@ -1,0 +1,71 @@
+import jax
+
+
+jax.config.update("jax_enable_x64", True)
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+import ees
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_compiled_programs():
+    """Each file starts without the compiled programs of the ones before: memory stays bounded."""
+    yield
+    jax.clear_caches()
+
+
+class Drift(eqx.Module):
+    """Non-linear, of two components that do not commute, and different at every time."""
+
+    weights: jax.Array
+
+    def __call__(self, t, y):
+        return self.weights @ (y - 0.2 * y**3) + t * y[::-1]
+
+
+class Diffusion(eqx.Module):
+    """State-dependent for diagonal noise; a matrix that depends on time for additive noise."""
+
+    scale: jax.Array
+    additive: bool = eqx.field(static=True)
+
+    def __call__(self, t, y):
+        if self.additive:
+            return (1 + t * t) * self.scale[:, None] * jnp.array([[1.0, 0.5, 0.0], [0.0, 1.0, 0.3]])
+        return self.scale * (1 + t * y * y)
+
+
+@pytest.fixture(scope="session")
+def problem():
+    """`problem(noise, steps, ...)`: field, driver and start of a small test equation."""
+
+    def make(noise, steps, *, t1=1.0, seed=0, lattice=None, dtype=None):
+        drift = Drift(jnp.array([[0.3, -1.0], [0.8, 0.1]], dtype))
+        scale = jnp.array([0.4, 0.3], dtype)
+        y0 = jnp.array([0.5, -0.3], dtype)
+        if noise == "ode":
+            return ees.ODE(drift), ees.Clock(0.0, t1, steps, dtype=dtype), y0
+        additive = noise == "additive"
+        kind = ees.Additive() if additive else ees.Diagonal()
+        shape = (3,) if additive else (2,)
+        driver = ees.BrownianPath(
+            jr.key(seed), 0.0, t1, steps, shape, lattice=lattice or steps, dtype=dtype
+        )
+        return ees.SDE(drift, Diffusion(scale, additive), kind), driver, y0
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def slope():
+    """`slope(hs, errors)`: the least-squares slope of log error against log h."""
+
+    def fit(hs, errors):
+        return float(np.polyfit(np.log(hs), np.log(errors), 1)[0])
+
+    return fit
