@@ -37,7 +37,7 @@ class Controls(pn.viewable.Viewer):
         self.model = pmui.Select(label="Model", options=titles, **wide)
         self.steps = pmui.DiscreteSlider(label="Step size h", **wide)
         self._counts = pn.pane.HTML("", margin=(-8, 14, 4, 14))
-        self.schemes = pmui.CheckBoxGroup(label="Schemes", options=schemes, size="small")
+        self.schemes = pmui.CheckBoxGroup(label="Schemes", options=schemes, size="small", inline=True)
         self.equal = pmui.RadioButtonGroup(
             label="Compare at",
             options={"equal steps": "steps", "equal evaluations": "evaluations"},
@@ -56,10 +56,10 @@ class Controls(pn.viewable.Viewer):
             self.model,
             self.steps,
             self._counts,
-            self._parameters,
             self.schemes,
             self._options,
             self.equal,
+            self._parameters,
             self.horizon,
             self.seed,
             self.component,
