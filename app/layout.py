@@ -244,7 +244,10 @@ def page() -> pmui.Page:
     name = "the CPU" if device.platform == "cpu" else f"{device.platform}: {device.device_kind}"
     shown = pmui.Page(
         title="EES Explorer",
-        header=[pmui.Chip(f"computes on {name}", size="small", align="center")],
+        header=[
+            pmui.Chip(label=f"computes on {name}", size="small", align="center"),
+            _share(),
+        ],
         sidebar=[explorer.controls],
         sidebar_width=340,
         main=[explorer.main],
@@ -254,6 +257,15 @@ def page() -> pmui.Page:
     with edit_readonly(shown):
         shown.busy = False
     return shown
+
+
+def _share() -> pmui.Button:
+    """Copies the address, which holds the whole state, in the browser."""
+    button = pmui.Button(
+        label="Copy link", icon="link", size="small", variant="text", color="light", align="center"
+    )
+    button.js_on_click(code="navigator.clipboard.writeText(window.location.href)")
+    return button
 
 
 def _bind(location, study: Study, explorer: Explorer) -> None:
