@@ -225,12 +225,12 @@ class LivePlot(pn.viewable.Viewer):
         self._pane = pn.pane.Bokeh(
             self._figure, sizing_mode="stretch_width", height=_HEIGHT, margin=(5, 10)
         )
-        self.show(blank)
+        self.draw(blank)
 
     def __panel__(self):
         return self._pane
 
-    def show(self, plot: Plot) -> None:
+    def draw(self, plot: Plot) -> None:
         """Draws a plot of the same kind: new arrays into the glyphs that are on screen."""
         before, self.plot = self.plot, plot
         given = {series.key: series for series in plot.series}
