@@ -7,10 +7,12 @@ import panel as pn
 import panel_material_ui as pmui
 
 from app.export import WIDTHS
-from app.study import Study
+from app.study import Study, typed
 from ees import MODELS, SCHEMES, Experiment
 from ees.experiment import STEP_COUNTS
 
+
+_TYPED = ("horizon", "seed")
 
 # Lowest, highest, default.
 _OPTIONS = {
@@ -40,8 +42,10 @@ class Controls(pn.viewable.Viewer):
             options={"equal steps": "steps", "equal evaluations": "evaluations"},
             **wide,
         )
-        self.horizon = pmui.FloatInput(label="Horizon T", step=1.0, **wide)
-        self.seed = pmui.IntInput(label="Seed of the path", start=0, step=1, **wide)
+        # Number fields have buttons without a name; text is read, and refused, by the Study.
+        self.horizon = pmui.TextInput(label="Horizon T", **wide)
+        self.seed = pmui.TextInput(label="Seed of the path", **wide)
+        self.another = pmui.Button(label="New path", variant="outlined", **wide)
         self.component = pmui.Select(label="Component drawn", **wide)
         self.precision = pmui.RadioButtonGroup(
             label="Precision", options=["float64", "float32"], **wide
@@ -58,7 +62,7 @@ class Controls(pn.viewable.Viewer):
             self.equal,
             self._parameters,
             self.horizon,
-            self.seed,
+            pmui.Row(self.seed, self.another, sizing_mode="stretch_width", margin=0),
             self.component,
             self.precision,
             self.width,
@@ -67,6 +71,7 @@ class Controls(pn.viewable.Viewer):
         self._follow()
         for name in ("model", "schemes", "equal", "horizon", "seed", "component", "precision"):
             getattr(self, name).param.watch(self._set(name), "value")
+        self.another.on_click(lambda event: self._draw_another())
         self.steps.param.watch(self._set("steps", settle=False), "value")
         self.steps.param.watch(lambda event: study.settle(), "value_throttled")
         study.param.watch(lambda event: self._follow(), "experiment")
@@ -79,6 +84,8 @@ class Controls(pn.viewable.Viewer):
             if self._syncing or event.new is None:
                 return
             value = tuple(event.new) if isinstance(event.new, list) else event.new
+            if name in _TYPED:
+                value = typed(value)
             if self._study.change(**{name: value}):
                 if settle:
                     self._study.settle()
@@ -86,6 +93,10 @@ class Controls(pn.viewable.Viewer):
                 self._follow()
 
         return change
+
+    def _draw_another(self) -> None:
+        if self._study.change(seed=(self._study.experiment.seed + 1) % 2**31):
+            self._study.settle()
 
     def _follow(self) -> None:
         """Every control to what the Study says."""
@@ -103,6 +114,7 @@ class Controls(pn.viewable.Viewer):
             self.component.visible = len(symbols) > 1
             for name in ("model", "equal", "horizon", "seed", "component", "precision", "steps"):
                 widget, value = getattr(self, name), getattr(experiment, name)
+                value = f"{value:.12g}" if name in _TYPED else value
                 if widget.value != value:
                     widget.value = value
             if set(self.schemes.value) != set(experiment.schemes):
@@ -194,12 +206,10 @@ class _Knobs(pn.viewable.Viewer):
             self._following = was
 
     def _slider(self, knob: Knob):
-        slider = pmui.EditableFloatSlider(
+        slider = pmui.FloatSlider(
             label=knob.label,
             start=knob.low,
             end=knob.high,
-            fixed_start=knob.low,
-            fixed_end=knob.high,
             step=(knob.high - knob.low) / 1000 if knob.high - knob.low < 90 else 1.0,
             value=knob.value,
             sizing_mode="stretch_width",

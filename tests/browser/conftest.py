@@ -149,6 +149,11 @@ class App:
             self.page.wait_for_timeout(700)
         raise AssertionError("the picture did not come to rest")
 
+    @property
+    def address(self) -> str:
+        """The link in the address bar, asked of the page: Playwright's own copy lags behind."""
+        return self.page.evaluate("location.href")
+
     def messages(self) -> str:
         return "\n".join(self.page.get_by_role("status").all_inner_texts())
 
