@@ -20,7 +20,16 @@ from ees.diagnostics import (
 )
 from ees.drivers import AbstractDriver, Brownian, BrownianPath, Clock, Increment
 from ees.experiment import Experiment, run, stream
-from ees.fields import ODE, SDE, AbstractField, Additive, Diagonal
+from ees.fields import (
+    ODE,
+    SDE,
+    AbstractField,
+    Additive,
+    Diagonal,
+    General,
+    Scalar,
+    ito_to_stratonovich,
+)
 from ees.models import MODELS, Model
 from ees.schemes import (
     EES25,
@@ -54,6 +63,7 @@ __all__ = [
     "Euler",
     "Experiment",
     "FullBackprop",
+    "General",
     "GradientDiscrepancy",
     "Heun",
     "Increment",
@@ -70,11 +80,13 @@ __all__ = [
     "RungeKutta",
     "SCHEMES",
     "SDE",
+    "Scalar",
     "Solution",
     "StoredStates",
     "Tableau",
     "antisymmetric_order",
     "gradient_discrepancy",
+    "ito_to_stratonovich",
     "low_storage",
     "order",
     "reconstruction",

@@ -77,6 +77,8 @@ def test_a_field_says_what_noise_it_needs(problem, noise, shape):
         (ees.Diagonal(), jnp.ones((2, 2)), r"diffusion has shape \(2, 2\).*Diagonal"),
         (ees.Additive(), jnp.ones(2), r"diffusion has shape \(2,\).*Additive.*\(\.\.\., 2, m\)"),
         (ees.Additive(), jnp.ones((3, 2)), r"diffusion has shape \(3, 2\).*Additive"),
+        (ees.General(), jnp.ones((3, 2)), r"diffusion has shape \(3, 2\).*General.*\(\.\.\., 2, m\)"),
+        (ees.Scalar(), jnp.ones(()), r"diffusion has shape \(\).*Scalar.*state, \(2,\)"),
     ],
 )
 def test_a_diffusion_of_the_wrong_shape_is_refused(noise, diffusion, message):
@@ -92,3 +94,49 @@ def test_the_state_of_an_ode_may_be_any_tree():
     end = ees.solve(field, ees.RK4(), ees.Clock(0.0, 1.0, 50), y0).ys
     np.testing.assert_allclose(end["a"], np.exp(-1) * np.ones((1, 3)), rtol=1e-7)
     np.testing.assert_allclose(end["b"][0], np.exp(2) * np.ones((1, 2, 2)), rtol=1e-6)
+
+
+def _euler_in_numpy(noise, y, dt, dw):
+    """y + f dt + g dW for the fields of `NOISE_FIELDS`, entry by entry."""
+    drift = np.array([np.sin(y[1]), -y[0]])
+    if noise in ("Scalar", "Diagonal"):
+        return y + dt * drift + dw * np.array([np.cos(y[0]), y[0] * y[1]])
+    matrix = np.array([[1.0, 0.5, 0.0], [0.0, 1.0, 0.3]])
+    if noise == "General":
+        matrix = matrix * np.array([[y[0]], [np.cos(y[1])]])
+    return y + dt * drift + np.array([sum(matrix[i, j] * dw[j] for j in range(3)) for i in (0, 1)])
+
+
+def _drift(t, y):
+    return jnp.stack([jnp.sin(y[1]), -y[0]])
+
+
+def _entries(t, y):
+    return jnp.stack([jnp.cos(y[0]), y[0] * y[1]])
+
+
+def _constant(t, y):
+    return jnp.array([[1.0, 0.5, 0.0], [0.0, 1.0, 0.3]])
+
+
+def _matrix(t, y):
+    return _constant(t, y) * jnp.stack([y[0], jnp.cos(y[1])])[:, None]
+
+
+NOISE_FIELDS = {
+    "Additive": (ees.Additive(), _constant, (3,)),
+    "Scalar": (ees.Scalar(), _entries, ()),
+    "Diagonal": (ees.Diagonal(), _entries, (2,)),
+    "General": (ees.General(), _matrix, (3,)),
+}
+
+
+@pytest.mark.parametrize("noise", NOISE_FIELDS)
+def test_a_step_of_euler_with_each_noise_is_the_sum_written_out(noise):
+    kind, diffusion, shape = NOISE_FIELDS[noise]
+    field = ees.SDE(_drift, diffusion, kind)
+    assert field.noise_shape(T, Y) == shape
+    driver = ees.Brownian(jax.random.key(3), 0.0, 0.1, 1, shape)
+    dw = np.asarray(driver.increment(0).dw)
+    found = ees.solve(field, ees.Euler(), driver, Y).ys[0]
+    np.testing.assert_allclose(found, _euler_in_numpy(noise, np.asarray(Y), 0.1, dw), atol=1e-15)
