@@ -5,12 +5,16 @@ pass has to store noise.
 """
 
 import abc
+import dataclasses
 import math
 
 import equinox as eqx
-import jax, jax.numpy as jnp, jax.random as jr
+import jax, jax.numpy as jnp, jax.random as jr, jax.tree_util as jtu
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+
+from ees._pytree import add, as_arrays, scale
+from ees.fractional import fractional_noise
 
 
 # 2^6 * 3^2 * 5 * 7: many divisors, so that a slider over the step counts moves smoothly.
@@ -21,12 +25,12 @@ class Increment(eqx.Module):
     """What drives one step. Its negation drives the step back.
 
     - `dt`: the step in time, a scalar.
-    - `dw`: the increment of the noise over the step, an array, in units of the square root of
-      time for a Brownian motion; `()` where there is none.
+    - `dw`: the increment of the noise over the step, an array or a tree of them, in units of the
+      square root of time for a Brownian motion; `()` where there is none.
     """
 
     dt: Float[Array, ""]
-    dw: Float[Array, "..."] | tuple = ()
+    dw: PyTree[Float[Array, "..."]] = ()
 
     def __neg__(self) -> "Increment":
         return jax.tree.map(lambda leaf: -leaf, self)
@@ -55,13 +59,22 @@ class AbstractDriver(eqx.Module):
     def with_steps(self, steps: int | Int[Array, ""]) -> "AbstractDriver":
         """This driver with another number of steps.
 
-        The path stays the same where the driver holds one (`BrownianPath`).
+        The path stays the same where the driver holds one (`BrownianPath` and its like).
 
         **Raises:** `ValueError` for a number of steps that the driver cannot take.
         """
         _check_steps(steps)
         self.check_steps(steps)
         return eqx.tree_at(lambda driver: driver.steps, self, steps)
+
+    def coarsen(self, factor: int) -> "AbstractDriver":
+        """This driver in steps `factor` times as long: each adds up `factor` of its increments.
+
+        The path stays the same, for every driver.
+
+        **Raises:** `ValueError` if `factor` is no positive integer or does not divide `steps`.
+        """
+        return self.with_steps(_fewer_steps(self.steps, factor))
 
     def check_steps(self, steps) -> None:
         """Raises `ValueError` if the driver cannot take that number of steps."""
@@ -92,65 +105,64 @@ class Brownian(AbstractDriver):
 
     Step `i` draws `jax.random.normal(fold_in(key, i), shape)`, so that a pass in either
     direction needs no memory for noise. Another `steps` is another path: to hold a path fixed
-    while the step changes, take `BrownianPath`.
+    while the step changes, take `BrownianPath`, or `coarsen` the finest steps, which draws all
+    of their increments again.
 
-    **Arguments:** `key`: a JAX random key; `t0`, `t1`, `steps`, `dtype`: as for `Clock`;
-    `shape`: of the increments `dw`.
+    **Arguments:**
 
-    **Raises:** as `Clock`.
+    - `key`: a JAX random key. `t0`, `t1`, `steps`, `dtype`: as for `Clock`.
+    - `shape`: of the increments `dw`: a tuple of integers, or a tree of `jax.ShapeDtypeStruct`,
+      whose leaves are drawn from split keys.
+
+    **Raises:** as `Clock`; `ValueError` if `shape` is neither.
     """
 
     key: PRNGKeyArray
     t0: Float[Array, ""]
     t1: Float[Array, ""]
     steps: int | Int[Array, ""]
-    shape: tuple[int, ...] = eqx.field(static=True)
+    _like: "_Noise" = eqx.field(static=True)
+    _draws: int | Int[Array, ""]
 
     def __init__(self, key, t0, t1, steps, shape=(), *, dtype=None):
-        self.key = key
+        self.key, self._draws = key, 1
         self.t0, self.t1, self.steps = _interval(t0, t1, steps, dtype)
-        self.shape = _shape(shape)
+        self._like = _noise(shape)
 
     def increment(self, i):
-        dt = self.dt
-        normal = jr.normal(jr.fold_in(self.key, i), self.shape, dt.dtype)
-        return Increment(dt, jnp.sqrt(dt) * normal)
+        def draw(j):
+            return self._like.normal(jr.fold_in(self.key, j), self.t0.dtype)
+
+        if isinstance(self._draws, int) and self._draws == 1:
+            return Increment(self.dt, scale(jnp.sqrt(self.dt), draw(i)))
+        first = i * self._draws
+        total = jax.lax.fori_loop(
+            1, self._draws, lambda j, total: add(total, draw(first + j)), draw(first)
+        )
+        return Increment(self.dt, scale(jnp.sqrt(self.dt / self._draws), total))
+
+    def coarsen(self, factor):
+        # An array, so that one compiled program serves every factor.
+        draws = jnp.asarray(self._draws * factor, jnp.int32)
+        steps = _fewer_steps(self.steps, factor)
+        return eqx.tree_at(lambda d: (d.steps, d._draws), self, (steps, draws))
 
 
-class BrownianPath(AbstractDriver):
-    """One Brownian path, the same at every step count.
+class AbstractPath(AbstractDriver):
+    """A path known on a lattice of equal cells, the same at every step count.
 
-    The path is drawn once on a lattice of equal cells and every step adds up whole cells, so
-    `steps` may be any divisor of `lattice`. The default lattice, 20160, has 84 divisors: from
-    one to the next the step changes by an eighth on average. A coarse step sees exactly the
-    sum of the finer ones.
+    Every step adds up whole cells, so `steps` may be any divisor of the number of cells. A
+    coarse step sees exactly the sum of the finer ones.
 
-    **Arguments:** `key`, `t0`, `t1`, `shape`, `dtype`: as for `Brownian`; `steps`: a divisor of
-    `lattice`, or a traced one; `lattice`: the number of cells.
-
-    - `values`: `(lattice + 1, *shape)`, the path at the lattice's times, 0 at `t0`.
-
-    **Raises:** as `Clock`; `ValueError` if `steps` does not divide `lattice`. A traced `steps`
-    cannot be checked; off the lattice it ends the path before `t1`.
+    - `values`: `(lattice + 1, *shape)`, the path at the lattice's times; or a tree of those.
     """
 
-    values: Float[Array, "points ..."]
-    t0: Float[Array, ""]
-    t1: Float[Array, ""]
-    steps: int | Int[Array, ""]
-
-    def __init__(self, key, t0, t1, steps, shape=(), *, lattice=LATTICE, dtype=None):
-        self.t0, self.t1, self.steps = _interval(t0, t1, steps, dtype)
-        _check_lattice(steps, lattice)
-        shape, dtype = _shape(shape), self.t0.dtype
-        cell = jnp.sqrt((self.t1 - self.t0) / lattice)
-        path = jnp.cumsum(jr.normal(key, (lattice, *shape), dtype), axis=0)
-        self.values = cell * jnp.concatenate([jnp.zeros((1, *shape), dtype), path])
+    values: eqx.AbstractVar[PyTree[Float[Array, "points ..."]]]
 
     @property
     def lattice(self) -> int:
         """The number of cells of the lattice."""
-        return self.values.shape[0] - 1
+        return jtu.tree_leaves(self.values)[0].shape[0] - 1
 
     def check_steps(self, steps):
         _check_lattice(steps, self.lattice)
@@ -158,9 +170,114 @@ class BrownianPath(AbstractDriver):
     def increment(self, i):
         cells = self.lattice // self.steps
         start = i * cells
-        after = jax.lax.dynamic_index_in_dim(self.values, start + cells, keepdims=False)
-        before = jax.lax.dynamic_index_in_dim(self.values, start, keepdims=False)
-        return Increment(self.dt, after - before)
+
+        def between(values):
+            after = jax.lax.dynamic_index_in_dim(values, start + cells, keepdims=False)
+            return after - jax.lax.dynamic_index_in_dim(values, start, keepdims=False)
+
+        return Increment(self.dt, jtu.tree_map(between, self.values))
+
+
+class BrownianPath(AbstractPath):
+    """One Brownian path, drawn once on a lattice and the same at every step count.
+
+    The default lattice, 20160, has 84 divisors: from one to the next the step changes by an
+    eighth on average.
+
+    **Arguments:** `key`, `t0`, `t1`, `shape`, `dtype`: as for `Brownian`; `steps`: a divisor of
+    `lattice`, or a traced one; `lattice`: the number of cells.
+
+    - `values`: `(lattice + 1, *shape)`, the path at the lattice's times, 0 at `t0`.
+
+    **Raises:** as `Brownian`; `ValueError` if `steps` does not divide `lattice`. A traced `steps`
+    cannot be checked; off the lattice it ends the path before `t1`.
+    """
+
+    values: PyTree[Float[Array, "points ..."]]
+    t0: Float[Array, ""]
+    t1: Float[Array, ""]
+    steps: int | Int[Array, ""]
+
+    def __init__(self, key, t0, t1, steps, shape=(), *, lattice=LATTICE, dtype=None):
+        self.t0, self.t1, self.steps = _interval(t0, t1, steps, dtype)
+        _check_lattice(steps, lattice)
+        cell = jnp.sqrt((self.t1 - self.t0) / lattice)
+        self.values = _path(cell, _noise(shape).normal(key, self.t0.dtype, lattice))
+
+
+class FractionalBrownian(AbstractPath):
+    """One path of fractional Brownian motion, exact in law on the lattice.
+
+    Centred and Gaussian with $E|X_t - X_s|^2 = |t - s|^{2H}$ in each entry, the entries
+    independent. The same key with another `hurst` starts from the same normals, so the path
+    changes continuously with `hurst`; at 1/2 it is the `BrownianPath` of that key, to round-off.
+
+    **Arguments:**
+
+    - `key`, `t0`, `t1`, `steps`, `shape`, `lattice`, `dtype`: as for `BrownianPath`.
+    - `hurst`: $H$, strictly between 1/4 and 1. At 1/4 and below, two such paths have no area
+      between them, and an equation that they drive no solution as a limit of smooth ones.
+
+    - `values`: as for `BrownianPath`, in units of time to the power $H$.
+
+    **Raises:** as `BrownianPath`; `ValueError` for a `hurst` outside. A traced one cannot be
+    checked.
+
+    **Reference:** Davies, Harte (1987); Coutin, Qian (2002) on the bound 1/4.
+    """
+
+    values: PyTree[Float[Array, "points ..."]]
+    hurst: Float[Array, ""]
+    t0: Float[Array, ""]
+    t1: Float[Array, ""]
+    steps: int | Int[Array, ""]
+
+    def __init__(self, key, hurst, t0, t1, steps, shape=(), *, lattice=LATTICE, dtype=None):
+        self.t0, self.t1, self.steps = _interval(t0, t1, steps, dtype)
+        _check_lattice(steps, lattice)
+        _check_hurst(hurst)
+        self.hurst = jnp.asarray(hurst, self.t0.dtype)
+        noise = _noise(shape)
+        halves = [noise.normal(k, self.t0.dtype, lattice) for k in (key, jr.fold_in(key, 1))]
+        white = jtu.tree_map(lambda *leaves: jnp.concatenate(leaves), *halves)
+        increments = jtu.tree_map(lambda leaf: fractional_noise(leaf, self.hurst), white)
+        self.values = _path(((self.t1 - self.t0) / lattice) ** self.hurst, increments)
+
+
+class Sampled(AbstractPath):
+    """A path that is given: measured, simulated elsewhere, or a smooth one.
+
+    **Arguments:**
+
+    - `values`: `(points, ...)`, its values at evenly spaced times from `t0` to `t1`, two or more;
+      or a tree of those. It need not begin at 0. Gradients flow to it.
+    - `t0`, `t1`: as for `Clock`; `steps`: a divisor of `points - 1`, or a traced one.
+    - `dtype`: of times and values, that of the values unless given.
+
+    **Raises:** as `BrownianPath`; `ValueError` for `values` with fewer than two points, or with
+    leaves of different lengths.
+    """
+
+    values: PyTree[Float[Array, "points ..."]]
+    t0: Float[Array, ""]
+    t1: Float[Array, ""]
+    steps: int | Int[Array, ""]
+
+    def __init__(self, values, t0, t1, steps, *, dtype=None):
+        values = as_arrays(values)
+        shapes = [leaf.shape for leaf in jtu.tree_leaves(values)]
+        lengths = {shape[:1] for shape in shapes}
+        if len(lengths) != 1 or lengths in ({()}, {(0,)}, {(1,)}):
+            raise ValueError(
+                f"values has the shapes {shapes}: every leaf must have the same first axis, of "
+                "two points or more."
+            )
+        if dtype is not None:
+            values = jtu.tree_map(lambda leaf: leaf.astype(dtype), values)
+        dtype = jnp.finfo(jnp.result_type(*jtu.tree_leaves(values))).dtype
+        self.values = values
+        self.t0, self.t1, self.steps = _interval(t0, t1, steps, dtype)
+        _check_lattice(steps, self.lattice)
 
 
 class Backwards(AbstractDriver):
@@ -182,6 +299,9 @@ class Backwards(AbstractDriver):
 
     def with_steps(self, steps):
         return Backwards(self.driver.with_steps(steps))
+
+    def coarsen(self, factor):
+        return Backwards(self.driver.coarsen(factor))
 
     def increment(self, i):
         return -self.driver.increment(self.steps - 1 - i)
@@ -220,8 +340,59 @@ def _check_lattice(steps, lattice) -> None:
         )
 
 
-def _shape(shape) -> tuple[int, ...]:
+def _check_hurst(hurst) -> None:
+    if not isinstance(hurst, jax.core.Tracer) and not (np.ndim(hurst) == 0 and 1 / 4 < hurst < 1):
+        raise ValueError(f"hurst={hurst}: allowed is every number above 1/4 and below 1.")
+
+
+def _fewer_steps(steps, factor):
+    integer = isinstance(factor, int | np.integer) and not isinstance(factor, bool)
+    if not integer or factor < 1:
+        raise ValueError(f"factor={factor!r}: it must be a positive integer.")
+    if not isinstance(steps, jax.core.Tracer) and int(steps) % factor:
+        raise ValueError(f"factor={factor}: it must divide the number of steps, {int(steps)}.")
+    return steps // factor
+
+
+def _path(cell, increments):
+    """The path from 0 with these increments, in units of `cell`; leaf by leaf."""
+
+    def accumulate(leaf):
+        start = jnp.zeros((1, *leaf.shape[1:]), leaf.dtype)
+        return jnp.concatenate([start, jnp.cumsum(leaf, axis=0)])
+
+    return scale(cell, jtu.tree_map(accumulate, increments))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Noise:
+    """What an increment's noise looks like, kept flat: static fields must be hashable.
+
+    - `leaves`: the shape of each leaf, and its type; `None` for the type of the times.
+    """
+
+    leaves: tuple[tuple[tuple[int, ...], np.dtype | None], ...]
+    structure: jtu.PyTreeDef
+
+    def normal(self, key, dtype, *leading: int) -> PyTree[Array]:
+        """Independent standard normals, with leading axes; one array takes the key as it is."""
+        alone = jtu.treedef_is_leaf(self.structure)
+        keys = [key] if alone else jr.split(key, len(self.leaves))
+        draws = [
+            jr.normal(key, (*leading, *shape), dtype if own is None else own)
+            for key, (shape, own) in zip(keys, self.leaves)
+        ]
+        return jtu.tree_unflatten(self.structure, draws)
+
+
+def _noise(shape) -> _Noise:
+    leaves, structure = jtu.tree_flatten(shape)
+    if leaves and all(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves):
+        return _Noise(tuple((leaf.shape, leaf.dtype) for leaf in leaves), structure)
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     if any(not isinstance(n, int | np.integer) or n < 0 for n in shape):
-        raise ValueError(f"shape={shape}: it must be a tuple of non-negative integers.")
-    return shape
+        raise ValueError(
+            f"shape={shape}: it must be a tuple of non-negative integers, or a tree of "
+            "jax.ShapeDtypeStruct."
+        )
+    return _Noise(((shape, None),), jtu.tree_structure(0))

@@ -139,11 +139,16 @@ def _check_save(save, steps):
 
 def _check_noise(field, driver, y0) -> None:
     given = jax.eval_shape(driver.increment, 0).dw
-    given = None if isinstance(given, tuple) else given.shape
-    needed = field.noise_shape(driver.t0, y0)
+    given = None if given == () else _shapes(given)
+    needed = _shapes(field.noise_shape(driver.t0, y0))
     if given != needed:
         have = "no noise" if given is None else f"noise of shape {given}"
         want = "no noise: ees.Clock" if needed is None else f"noise of shape {needed}"
         raise ValueError(
             f"driver={type(driver).__name__}: it gives {have}, and the field needs {want}."
         )
+
+
+def _shapes(noise):
+    """The shape of each leaf, in place of the leaf; a shape itself is left as it is."""
+    return jtu.tree_map(lambda leaf: getattr(leaf, "shape", leaf), noise)
