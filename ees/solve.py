@@ -59,9 +59,7 @@ def solve(
     **Raises:** `ValueError` for another `save`, for `save="all"` with a traced number of steps,
     or for a driver whose noise does not fit the field.
     """
-    y0 = as_arrays(y0)
-    _check_noise(field, driver, y0)
-    return _run(field, scheme, driver, y0, adjoint, save)
+    return _run(field, scheme, driver, as_arrays(y0), adjoint, save)
 
 
 def reverse(
@@ -101,6 +99,8 @@ def _run(field, scheme, driver, start, adjoint, save) -> Solution:
 
 @eqx.filter_jit
 def _solve(field, scheme, driver, start, adjoint, save, capacity):
+    # Shapes are known when a program is traced, and only then is this looked at.
+    _check_noise(field, driver, scheme.value(scheme.init(field, driver.t0, start)))
     marks = _marks(save, driver.steps, capacity)
     ys, state, diverged = adjoint.integrate(scheme, field, driver, start, marks, capacity)
     return Solution(
