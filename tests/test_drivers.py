@@ -7,7 +7,7 @@ import pytest
 
 import ees
 from ees.drivers import LATTICE, Backwards, divisors
-from ees.fractional import autocovariance, eigenvalues, fractional_noise
+from ees.drivers.fractional import autocovariance, eigenvalues, fractional_noise
 
 
 KEY = jr.key(7)
@@ -230,7 +230,8 @@ def test_one_program_serves_every_factor_and_gradients_pass_through_the_sum():
     assert len(traces) == 1
     # One step of dy = -y dt + dW along the sum: dt and the size of the noise both feel t1.
     coarse = fine.coarsen(24)
-    slope = (end(1.0 + 1e-6, coarse, ees.Reversible()) - end(1.0 - 1e-6, coarse, ees.Reversible())) / 2e-6
+    ends = [end(t1, coarse, ees.Reversible()) for t1 in (1.0 - 1e-6, 1.0 + 1e-6)]
+    slope = (ends[1] - ends[0]) / 2e-6
     for adjoint in (ees.FullBackprop(), ees.StoredStates()):
         found = jax.grad(lambda t1: end(t1, coarse, adjoint))(1.0)
         assert float(found) == pytest.approx(float(slope), rel=1e-7)
@@ -322,7 +323,8 @@ def test_gradients_reach_the_values_of_a_sampled_path():
     field = ees.SDE(lambda t, y: 0 * y, lambda t, y: jnp.ones((1, 1)), ees.Additive())
 
     def end(values):
-        return ees.solve(field, ees.EES25(), ees.Sampled(values, 0.0, 1.0, 3), jnp.zeros(1)).ys[0, 0]
+        driver = ees.Sampled(values, 0.0, 1.0, 3)
+        return ees.solve(field, ees.EES25(), driver, jnp.zeros(1)).ys[0, 0]
 
     found = jax.grad(end)(jnp.arange(4.0)[:, None])
     np.testing.assert_allclose(found[:, 0], [-1.0, 0.0, 0.0, 1.0], atol=1e-14)

@@ -78,7 +78,7 @@ def test_a_field_says_what_noise_it_needs(problem, noise, shape):
         (ees.Diagonal(), jnp.ones((2, 2)), r"diffusion has shape \(2, 2\).*Diagonal"),
         (ees.Additive(), jnp.ones(2), r"diffusion has shape \(2,\).*Additive.*\(\.\.\., 2, m\)"),
         (ees.Additive(), jnp.ones((3, 2)), r"diffusion has shape \(3, 2\).*Additive"),
-        (ees.General(), jnp.ones((3, 2)), r"diffusion has shape \(3, 2\).*General.*\(\.\.\., 2, m\)"),
+        (ees.General(), jnp.ones((3, 2)), r"diffusion has shape \(3, 2\).*General"),
         (ees.Scalar(), jnp.ones(()), r"diffusion has shape \(\).*Scalar.*state, \(2,\)"),
     ],
 )
@@ -213,7 +213,7 @@ def test_noise_of_the_wrong_tree_is_refused_with_both_shapes():
         ("General", {"a": jnp.ones((2, 4)), "b": (jnp.ones((3, 5)),)}, "same noise"),
     ],
 )
-def test_a_diffusion_that_does_not_fit_a_tree_is_refused_where_it_does_not(kind, diffusion, message):
+def test_a_diffusion_that_does_not_fit_the_tree_is_refused(kind, diffusion, message):
     field = ees.SDE(lambda t, y: y, lambda t, y: diffusion, getattr(ees, kind)())
     y0 = {"a": TREE["a"], "b": (TREE["b"][0],)}
     if kind == "General":

@@ -17,7 +17,8 @@ def autocovariance(hurst: Float[Array, ""], lags: int) -> Float[Array, " lags"]:
 
     **Arguments:** `hurst`: $H$; `lags`: how many.
 
-    **Returns:** $\\gamma(0), \\dots, \\gamma(\\text{lags} - 1)$, each to round-off of $\\gamma(0) = 1$.
+    **Returns:** $\\gamma(0), \\dots, \\gamma(\\text{lags} - 1)$, each to round-off of
+    $\\gamma(0) = 1$.
     """
     hurst = jnp.asarray(hurst)
     power = 2 * hurst
@@ -40,7 +41,9 @@ def eigenvalues(hurst: Float[Array, ""], cells: int) -> Float[Array, " cells+1"]
     return jnp.fft.rfft(jnp.concatenate([gamma, gamma[-2:0:-1]])).real
 
 
-def fractional_noise(white: Float[Array, "n ..."], hurst: Float[Array, ""]) -> Float[Array, "m ..."]:
+def fractional_noise(
+    white: Float[Array, "twice ..."], hurst: Float[Array, ""]
+) -> Float[Array, "cells ..."]:
     """Unit increments of fractional Brownian motion from white noise twice as long.
 
     The symmetric square root of the circulant matrix: continuous in `hurst` for fixed white
