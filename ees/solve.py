@@ -20,7 +20,7 @@ class Solution(eqx.Module):
     - `ts`: `(saved,)`, the saved times.
     - `ys`: the saved values, each leaf with a leading axis `(saved,)`.
     - `state`: the scheme's whole state at the end, which `reverse` runs back from.
-    - `evaluations`: the number of field evaluations made.
+    - `evaluations`: the number of field evaluations that the steps made.
     - `diverged_at`: the first time at which a value was not finite, `inf` if none was.
     """
 
@@ -99,15 +99,16 @@ def _run(field, scheme, driver, start, adjoint, save) -> Solution:
 
 @eqx.filter_jit
 def _solve(field, scheme, driver, start, adjoint, save, capacity):
+    first = scheme.init(field, driver.t0, start)
     # Shapes are known when a program is traced, and only then is this looked at.
-    _check_noise(field, driver, scheme.value(scheme.init(field, driver.t0, start)))
+    _check_noise(field, driver, scheme.value(first))
     marks = _marks(save, driver.steps, capacity)
     ys, state, diverged = adjoint.integrate(scheme, field, driver, start, marks, capacity)
     return Solution(
         ts=driver.time(marks.index),
         ys=ys,
         state=state,
-        evaluations=scheme.evaluations * driver.steps,
+        evaluations=scheme.spent(first, state, driver.steps),
         diverged_at=jnp.where(diverged == NEVER, jnp.inf, driver.time(diverged)),
     )
 
