@@ -282,7 +282,7 @@ def _undone(state):
 @pytest.mark.parametrize("name", [n for n in ees.SCHEMES if ees.SCHEMES[n]().algebraic])
 @pytest.mark.parametrize("noise", ["ode", "additive", "diagonal"])
 def test_algebraically_reversible_schemes_come_back_over_many_steps(problem, name, noise):
-    # McCallum-Foster divides by its coupling at each step back: 0.99^-200 is 7.5.
+    # McCallum-Foster divides by its coupling at each step back: round-off grows by 0.99^-200.
     field, driver, y0 = problem(noise, 200, t1=2.0)
     scheme = ees.SCHEMES[name]()
     there = ees.solve(field, scheme, driver, y0)
@@ -290,7 +290,7 @@ def test_algebraically_reversible_schemes_come_back_over_many_steps(problem, nam
     back = ees.reverse(field, scheme, driver, there.state)
     assert float(jnp.abs(there.ys[0] - y0).max()) > 0.1
     for found, wanted in zip(*map(jax.tree.leaves, map(_undone, (back.state, start)))):
-        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("name", ees.SCHEMES)
