@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import panel as pn
 import panel_material_ui as pmui
-import param
 
 from app.export import WIDTHS
 from app.study import Study
@@ -23,12 +22,7 @@ _GREEK = {"theta": "θ", "mu": "μ", "sigma": "σ", "alpha": "α", "kappa": "κ"
 
 
 class Controls(pn.viewable.Viewer):
-    """All controls of a session.
-
-    - `released`: counts the times that a control was let go with a new experiment.
-    """
-
-    released = param.Integer(default=0)
+    """All controls of a session."""
 
     def __init__(self, study: Study, **params):
         super().__init__(**params)
@@ -53,8 +47,8 @@ class Controls(pn.viewable.Viewer):
             label="Precision", options=["float64", "float32"], **wide
         )
         self.width = pmui.Select(label="Width of exported figures", options=WIDTHS, **wide)
-        self._parameters = _Knobs(self._change_parameter, self._release)
-        self._options = _Knobs(self._change_option, self._release)
+        self._parameters = _Knobs(self._change_parameter, study.settle)
+        self._options = _Knobs(self._change_option, study.settle)
         self._layout = pmui.Column(
             self.model,
             self.steps,
@@ -73,28 +67,25 @@ class Controls(pn.viewable.Viewer):
         self._follow()
         for name in ("model", "schemes", "equal", "horizon", "seed", "component", "precision"):
             getattr(self, name).param.watch(self._set(name), "value")
-        self.steps.param.watch(self._set("steps", release=False), "value")
-        self.steps.param.watch(lambda event: self._release(), "value_throttled")
+        self.steps.param.watch(self._set("steps", settle=False), "value")
+        self.steps.param.watch(lambda event: study.settle(), "value_throttled")
         study.param.watch(lambda event: self._follow(), "experiment")
 
     def __panel__(self):
         return self._layout
 
-    def _set(self, name: str, release: bool = True):
+    def _set(self, name: str, settle: bool = True):
         def change(event):
             if self._syncing or event.new is None:
                 return
             value = tuple(event.new) if isinstance(event.new, list) else event.new
             if self._study.change(**{name: value}):
-                if release:
-                    self._release()
+                if settle:
+                    self._study.settle()
             else:
                 self._follow()
 
         return change
-
-    def _release(self) -> None:
-        self.released += 1
 
     def _follow(self) -> None:
         """Every control to what the Study says."""

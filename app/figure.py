@@ -11,7 +11,8 @@ import holoviews as hv
 import numpy as np
 import panel as pn
 from bokeh.core.properties import value
-from bokeh.models import Legend
+from bokeh.models import CustomJS, Legend
+from bokeh.themes import Theme
 
 from app.theme import CURSOR, STYLES, Style, style
 from ees import SCHEMES
@@ -21,12 +22,20 @@ from ees.results import Axis, Plot, Series
 hv.extension("bokeh", "matplotlib", logo=False)
 # With software rendering, WebGL costs hundreds of milliseconds an update.
 hv.renderer("bokeh").webgl = False
+# HoloViews' own theme writes black titles, on dark pages too.
+hv.renderer("bokeh").theme = Theme(json={})
 
 # On the wire, and on any screen, 24 bits of position are enough.
 _WIRE = np.float32
 _HEIGHT = 420
 _LEGEND_COLUMNS = 5
 _TIME_OFF, _TIME_APART = 0.05, 0.06  # of the window's height
+# MathJax paints a label once, in the colour of the page at that time; a label that changes is
+# painted again.
+_RELABEL = """
+const text = axis.axis_label
+axis.axis_label = text.endsWith(" ") ? text.trimEnd() : text + " "
+"""
 _CURSOR_LABEL = "chosen h"
 _POOL = tuple(dict.fromkeys(("reference", *STYLES, *SCHEMES)))
 
@@ -173,6 +182,7 @@ def _finish(plot, _element) -> None:
     figure.title.text_font_size = "0.9em"
     for axis in (*figure.xaxis, *figure.yaxis):
         axis.axis_label_text_font_size = "0.9em"
+        axis.js_on_change("axis_label_text_color", CustomJS(args={"axis": axis}, code=_RELABEL))
     for legend in figure.select(Legend):
         # A click on an entry hides its curve; the legend then says so by itself.
         legend.update(
@@ -215,12 +225,12 @@ class LivePlot(pn.viewable.Viewer):
         self._pane = pn.pane.Bokeh(
             self._figure, sizing_mode="stretch_width", height=_HEIGHT, margin=(5, 10)
         )
-        self.show(blank)
+        self.draw(blank)
 
     def __panel__(self):
         return self._pane
 
-    def show(self, plot: Plot) -> None:
+    def draw(self, plot: Plot) -> None:
         """Draws a plot of the same kind: new arrays into the glyphs that are on screen."""
         before, self.plot = self.plot, plot
         given = {series.key: series for series in plot.series}

@@ -16,7 +16,7 @@ from app.controls import Controls
 from app.figure import LivePlot
 from app.study import Study
 from app.views import VIEWS, View
-from ees import Experiment
+from ees import Experiment, run
 from ees.questions import BLANKS
 from ees.results import Report
 
@@ -53,11 +53,11 @@ class Page(pn.viewable.Viewer):
     def __panel__(self):
         return self._layout
 
-    def show(self, experiment: Experiment, report: Report) -> None:
+    def draw(self, experiment: Experiment, report: Report) -> None:
         """Draws a report's plots."""
         self.experiment = experiment
         for plot in report.plots:
-            self._live[plot.key].show(plot)
+            self._live[plot.key].draw(plot)
 
     def _exports(self, key: str) -> pmui.Row:
         """A button for each format; files are made when asked for, in a thread."""
@@ -130,6 +130,7 @@ class Explorer(pn.viewable.Viewer):
             sizing_mode="stretch_width",
         )
         self._facts: tuple[str, ...] = ()
+        self._halted = False
         self._stop.on_click(self._cancel)
         self._again.on_click(lambda event: self.refresh())
         self._tabs.param.watch(self._turn, "active")
@@ -159,17 +160,21 @@ class Explorer(pn.viewable.Viewer):
         pn.state.execute(self._refresh)
 
     async def _refresh(self) -> None:
+        self._halted = False
         experiment = self.study.experiment
         await self.computation.run(experiment, VIEWS[experiment.view].steady)
 
     def _changed(self, event) -> None:
-        view = event.new.view
-        self._tabs.active = list(VIEWS).index(view)
+        self._tabs.active = list(VIEWS).index(event.new.view)
+        if event.new.view != event.old.view:
+            self._facts = ()
+            self._say()
         self._describe()
         self.refresh()
 
     def _turn(self, event) -> None:
-        self.study.change(view=list(VIEWS)[event.new])
+        if self.study.change(view=list(VIEWS)[event.new]):
+            self.study.settle()
 
     def _describe(self) -> None:
         experiment = self.study.experiment
@@ -182,12 +187,20 @@ class Explorer(pn.viewable.Viewer):
 
     def _show(self, experiment: Experiment, report: Report) -> None:
         # What draws changes Bokeh models, for which a served document must be locked.
-        pn.state.execute(partial(self._draw, experiment, report), schedule=True)
+        pn.state.execute(partial(self.draw, experiment, report), schedule=True)
 
-    def _draw(self, experiment: Experiment, report: Report) -> None:
-        self.pages[experiment.view].show(experiment, report)
+    def draw(self, experiment: Experiment, report: Report) -> None:
+        """Draws a report on its page."""
+        self.pages[experiment.view].draw(experiment, report)
+        if experiment.view == self.study.experiment.view:
+            self._tell(report)
+
+    def _tell(self, report: Report) -> None:
+        """Messages and progress of the page that is open."""
         self._facts = report.messages
         self._say()
+        if self._halted:
+            return
         unfinished = report.done < report.total
         self._progress.value = int(100 * report.done / report.total)
         doing = f"computing {report.doing}" if unfinished else "all computed"
@@ -200,12 +213,15 @@ class Explorer(pn.viewable.Viewer):
 
     def _regret(self, error: Exception) -> None:
         self._facts = (f"The computation failed, the last picture stays: {error}",)
-        self._stop.visible, self._again.visible = False, True
+        self._halt("Failed; what was computed stays.")
         self._say()
 
     def _cancel(self, event) -> None:
         self.computation.cancel()
-        self._doing.object = "Cancelled; what was computed stays."
+        self._halt("Cancelled; what was computed stays.")
+
+    def _halt(self, why: str) -> None:
+        self._halted, self._doing.object = True, why
         self._stop.visible, self._again.visible = False, True
 
     def _say(self) -> None:
@@ -224,8 +240,12 @@ def explore(**fields) -> Explorer:
 
     **Raises:** `ValueError` as `ees.Experiment`.
     """
-    explorer = Explorer(Study(experiment=Experiment(**fields)))
-    explorer.refresh()
+    experiment = Experiment(**fields)
+    explorer = Explorer(Study(experiment=experiment))
+    if VIEWS[experiment.view].steady:
+        explorer.refresh()
+    else:
+        explorer.draw(experiment, run(experiment))
     return explorer
 
 
@@ -237,14 +257,17 @@ def page() -> pmui.Page:
         study.read(location.search)
     explorer = Explorer(study)
     if location is not None:
-        _bind(location, study, explorer)
+        _bind(location, study)
     pn.state.onload(explorer.refresh)
     pn.state.on_session_destroyed(lambda context: explorer.computation.cancel())
     device = jax.devices()[0]
     name = "the CPU" if device.platform == "cpu" else f"{device.platform}: {device.device_kind}"
     shown = pmui.Page(
         title="EES Explorer",
-        header=[pmui.Chip(f"computes on {name}", size="small", align="center")],
+        header=[
+            pmui.Chip(label=f"computes on {name}", size="small", align="center"),
+            _share(),
+        ],
         sidebar=[explorer.controls],
         sidebar_width=340,
         main=[explorer.main],
@@ -256,7 +279,16 @@ def page() -> pmui.Page:
     return shown
 
 
-def _bind(location, study: Study, explorer: Explorer) -> None:
+def _share() -> pmui.Button:
+    """Copies the address, which holds the whole state, in the browser."""
+    button = pmui.Button(
+        label="Copy link", icon="link", size="small", variant="text", color="light", align="center"
+    )
+    button.js_on_click(code="navigator.clipboard.writeText(window.location.href)")
+    return button
+
+
+def _bind(location, study: Study) -> None:
     """State and address follow each other; the address is written when a control is let go."""
 
     def write(event):
@@ -267,5 +299,5 @@ def _bind(location, study: Study, explorer: Explorer) -> None:
         if event.new != study.query():
             study.read(event.new)
 
-    explorer.controls.param.watch(write, "released")
+    study.param.watch(write, "settled")
     location.param.watch(read, "search")
