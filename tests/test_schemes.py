@@ -38,6 +38,12 @@ def _golden():
     return field, jnp.asarray(0.0), jnp.array([0.5]), dx
 
 
+def _half_a_digit(printed):
+    """Half a unit of the last digit of a number such as "-1.205e-6"."""
+    mantissa, exponent = printed.split("e")
+    return 0.5 * 10.0 ** (int(exponent) - len(mantissa.split(".")[1]))
+
+
 @pytest.mark.parametrize("name", GOLDEN)
 def test_one_step_has_the_golden_value_to_the_last_digits(name):
     make, value, _ = GOLDEN[name]
@@ -51,9 +57,7 @@ def test_the_step_back_misses_the_start_by_the_golden_defect(name):
     field, t, y0, dx = _golden()
     scheme = make()
     found = scheme.reverse_step(field, t, scheme.step(field, t, y0, dx), dx)[0] - y0[0]
-    mantissa, exponent = defect.split("e")
-    half_a_digit = 0.5 * 10.0 ** (int(exponent) - len(mantissa.split(".")[1]))
-    assert abs(float(found) - float(defect)) <= half_a_digit + ROUND_OFF
+    assert abs(float(found) - float(defect)) <= _half_a_digit(defect) + ROUND_OFF
 
 
 def test_one_step_of_reversible_heun_has_the_golden_values():
@@ -148,21 +152,27 @@ class Swirl(ees.AbstractField):
 
     def contract(self, coefficients, dx):
         drift, first, second = coefficients
-        noise = 0.0 if dx.dw == () else first * dx.dw[0] + second * dx.dw[1]
+        noise = 0.0 if isinstance(dx.dw, tuple) else first * dx.dw[0] + second * dx.dw[1]
         return drift * dx.dt + noise
 
     def noise_shape(self, t, y):
         return (2,)
 
 
+# From one start the leading term of the error may pass through zero; from sixteen it does not.
+STARTS = np.random.default_rng(0).uniform(-1, 1, (16, 2))
+ROUND_OFF_OF_ALL = 30 * np.finfo(float).eps
+
+
 def _there_and_back(scheme, increments):
     field, t = Swirl(), jnp.asarray(0.3)
-    start = scheme.init(field, t, jnp.array([0.5, -0.3]))
 
     @jax.jit
     def defect(dx):
-        back = scheme.reverse_step(field, t, scheme.step(field, t, start, dx), dx)
-        return jnp.linalg.norm(scheme.value(back) - scheme.value(start))
+        def one(y):
+            return scheme.reverse_step(field, t, scheme.step(field, t, y, dx), dx) - y
+
+        return jnp.linalg.norm(jax.vmap(one)(jnp.asarray(STARTS)))
 
     return np.array([float(defect(dx)) for dx in increments])
 
@@ -175,9 +185,9 @@ def test_a_step_there_and_back_errs_at_one_order_above_the_antisymmetric_order(n
     scheme = ees.SCHEMES[name]()
     order = ees.antisymmetric_order(scheme)
     # Small enough for the leading term, large enough to stay clear of round-off.
-    hs = 2.0 ** -np.linspace(*((2, 4) if order >= 7 else (4, 6)), 9)
+    hs = 2.0 ** -np.linspace(4, 5, 9)
     errors = _there_and_back(scheme, [ees.Increment(jnp.asarray(h)) for h in hs])
-    assert errors.min() > 30 * np.finfo(float).eps
+    assert errors.min() > ROUND_OFF_OF_ALL
     found = slope(hs, errors)
     assert abs(found - (order + 1)) < 0.2
     assert abs(found - SLOPES.get(name, order + 1)) < 0.2
@@ -185,16 +195,16 @@ def test_a_step_there_and_back_errs_at_one_order_above_the_antisymmetric_order(n
 
 @pytest.mark.parametrize("name", RUNGE_KUTTA)
 def test_along_a_brownian_like_increment_the_error_has_half_that_slope(name, slope):
-    # dX = (h, 0.8 sqrt h, -0.6 sqrt h): every field but the drift is of size sqrt h.
+    # dX = (h, 1.6 sqrt h, -1.2 sqrt h): every field but the drift is of size sqrt h.
     scheme = ees.SCHEMES[name]()
     order = ees.antisymmetric_order(scheme)
-    hs = 2.0 ** -np.linspace(*((7, 10) if order >= 7 else (10, 14)), 9)
+    hs = 2.0 ** -np.linspace(7, 10, 9)
     errors = _there_and_back(
         scheme,
-        [ees.Increment(jnp.asarray(h), jnp.sqrt(h) * jnp.array([0.8, -0.6])) for h in hs],
+        [ees.Increment(jnp.asarray(h), jnp.sqrt(h) * jnp.array([1.6, -1.2])) for h in hs],
     )
-    assert errors.min() > 30 * np.finfo(float).eps
-    assert abs(slope(hs, errors) - (order + 1) / 2) < 0.2
+    assert errors.min() > ROUND_OFF_OF_ALL
+    assert abs(slope(hs, errors) - (order + 1) / 2) < 0.1
 
 
 @pytest.mark.parametrize("name", [n for n in ees.SCHEMES if ees.SCHEMES[n]().algebraic])
@@ -254,7 +264,9 @@ def test_the_published_table_of_the_inverse_square_attraction(name):
     exact = np.array([np.cos(10), np.sin(10), -np.sin(10), np.cos(10)])
     assert f"{np.linalg.norm(end - exact):.5f}".lstrip("0") == at_the_end
     recovered = ees.reconstruction(field, make(), driver, y0).error[0]
-    assert float(f"{float(recovered):.3e}") == float(at_the_start)
+    # Half a unit in the last digit printed, and the round-off of 200 steps of size 1.
+    half_a_digit = _half_a_digit(at_the_start)
+    assert abs(float(recovered) - float(at_the_start)) <= half_a_digit + 3e-13
 
 
 def test_a_tableau_must_be_one():

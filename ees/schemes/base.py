@@ -90,7 +90,7 @@ class Undo(AbstractScheme):
         return self.scheme.retreat(field, t + dx.dt, state, begun, -dx)
 
     def retreat(self, field, t, state, begun, dx):
-        return self.scheme.advance(field, t, state, begun, dx)
+        return self.scheme.advance(field, t + dx.dt, state, begun, -dx)
 
     def value(self, state):
         return self.scheme.value(state)
