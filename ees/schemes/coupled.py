@@ -25,9 +25,9 @@ class ReversibleHeun(AbstractScheme):
     **Reference:** Kidger, Foster, Li, Lyons, arXiv 2105.13493, Algorithms 1 and 2.
     """
 
-    name: str = eqx.field(static=True, default="Reversible Heun")
-    evaluations: int = eqx.field(static=True, default=1)
-    algebraic: bool = eqx.field(static=True, default=True)
+    name: str = eqx.field(static=True, init=False, default="Reversible Heun")
+    evaluations: int = eqx.field(static=True, init=False, default=1)
+    algebraic: bool = eqx.field(static=True, init=False, default=True)
 
     def init(self, field, t, y):
         return ReversibleHeunState(y, y, field.coefficients(t, y))

@@ -25,7 +25,7 @@ class RungeKutta(AbstractScheme):
     tableau: Tableau
     _registers: LowStorage | None
     name: str = eqx.field(static=True)
-    algebraic: bool = eqx.field(static=True, default=False)
+    algebraic: bool = eqx.field(static=True, init=False, default=False)
 
     def __init__(self, tableau: Tableau, name: str = "Runge-Kutta"):
         if not isinstance(tableau, Tableau):
@@ -33,7 +33,6 @@ class RungeKutta(AbstractScheme):
         self.tableau = tableau
         self._registers = low_storage(tableau)
         self.name = name
-        self.algebraic = False
 
     @property
     def evaluations(self) -> int:
