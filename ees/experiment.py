@@ -29,9 +29,6 @@ from ees.solve import solve
 STEP_COUNTS = tuple(n for n in divisors(LATTICE) if 2 <= n <= 5040)
 """The step counts that an experiment may take: divisors of the Brownian path's lattice."""
 
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 80
-
 _PRECISIONS = {"float64": jnp.float64, "float32": jnp.float32}
 
 
@@ -91,7 +88,7 @@ class Experiment:
             _among("options", name, SCHEMES)
             _mapping(f"options[{name}]", arguments)
             for argument, value in arguments.items():
-                _number(f"options[{name}][{argument}]", value)
+                _number(_entry(f"options[{name}]", argument), value)
             try:
                 SCHEMES[name](**arguments)
             except (TypeError, ValueError) as error:
@@ -99,7 +96,7 @@ class Experiment:
                 raise ValueError(f"options[{name}]={shown}: {error}") from None
         _mapping("parameters", self.parameters)
         for name, value in self.parameters.items():
-            _number(f"parameters[{name}]", value)
+            _number(_entry("parameters", name), value)
         # Copies, so that nobody who changes theirs changes an experiment.
         object.__setattr__(self, "parameters", dict(self.parameters))
         object.__setattr__(self, "options", {n: dict(a) for n, a in self.options.items()})
@@ -279,13 +276,24 @@ def _pieces(values: Mapping) -> Iterator[tuple[Any, Any]]:
             yield name, value
 
 
-def _shown(value) -> str:
-    """A value as a message shows it: short, however long or deep it is."""
-    try:
-        return _SHORT.repr(value)
-    except ValueError:
+class _Short(reprlib.Repr):
+    """The `repr` of a value, short however long or deep the value is."""
+
+    def __init__(self):
+        super().__init__()
+        self.maxstring = self.maxother = 80
+
+    def repr_int(self, x, level):
         # Python prints no integer of more than 4300 digits.
-        return f"a number of {value.bit_length()} bits"
+        bits = x.bit_length()
+        return super().repr_int(x, level) if bits < 4096 else f"an integer of {bits} bits"
+
+
+_shown = _Short().repr
+
+
+def _entry(argument: str, key) -> str:
+    return f"{argument}[{key if isinstance(key, str) else _shown(key)}]"
 
 
 def _among(argument: str, value, allowed) -> None:

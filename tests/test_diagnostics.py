@@ -25,15 +25,6 @@ FIELD = ees.SDE(
 START = np.array([0.5, -0.3])
 
 
-def _runge_kutta(table, t, y, dt, dw):
-    """One step in NumPy, from the definition of a tableau."""
-    stages = []
-    for row, c in zip(table.a, table.c):
-        at = y + sum(weight * k for weight, k in zip(row, stages))
-        stages.append(_drift(t + c * dt, at) * dt + _diffusion(t + c * dt, at) * dw)
-    return y + sum(weight * k for weight, k in zip(table.b, stages))
-
-
 def _reversible_heun(t, pair, dt, dw):
     """One step in NumPy, in either direction, of arXiv 2105.13493."""
 
@@ -45,14 +36,14 @@ def _reversible_heun(t, pair, dt, dw):
     return y + (f(t, v) + f(t + dt, following)) / 2, following
 
 
-def _there_and_back(name, ts, dws):
+def _there_and_back(name, ts, dws, butcher_step):
     """All values of a forward pass, and of the backward pass from its end, in NumPy."""
     scheme = ees.SCHEMES[name]()
     if isinstance(scheme, ees.RungeKutta):
         state, read = START, lambda state: state
 
         def step(*at):
-            return _runge_kutta(scheme.tableau, *at)
+            return butcher_step(scheme.tableau, _drift, _diffusion, *at)
 
     else:
         state, read, step = (START, START), lambda state: state[0], _reversible_heun
@@ -69,13 +60,13 @@ def _there_and_back(name, ts, dws):
 
 
 @pytest.mark.parametrize("name", ees.SCHEMES)
-def test_reconstruction_is_that_of_an_independent_computation(name):
+def test_reconstruction_is_that_of_an_independent_computation(name, butcher_step):
     steps = 24
     driver = ees.BrownianPath(jr.key(4), 0.0, 2.0, steps, (2,), lattice=120)
     found = ees.reconstruction(FIELD, ees.SCHEMES[name](), driver, START, save=steps + 1)
     path = np.asarray(driver.values)[:: 120 // steps]
     ts = np.linspace(0.0, 2.0, steps + 1)
-    there, back = _there_and_back(name, ts, np.diff(path, axis=0))
+    there, back = _there_and_back(name, ts, np.diff(path, axis=0), butcher_step)
     np.testing.assert_allclose(found.ts, ts, atol=1e-14)
     np.testing.assert_allclose(found.forward, there, rtol=0, atol=1e-10)
     np.testing.assert_allclose(found.backward, back, rtol=0, atol=1e-10)
@@ -138,17 +129,13 @@ class Cubic(eqx.Module):
         return self.weights @ y - self.shift * y**self.power + t
 
 
-def _by_hand(field, table, driver, y0):
+def _by_hand(step, field, table, driver, y0):
     """The gradient of half the squared end by a Python loop over the tableau's definition."""
 
     @jax.jit
-    def advance(parts, t, y, dt, dw):
+    def advance(parts, *at):
         field = eqx.combine(parts, static)
-        stages = []
-        for row, c in zip(table.a, table.c):
-            at = y + sum(weight * k for weight, k in zip(row, stages))
-            stages.append(field.drift(t + c * dt, at) * dt + field.diffusion(t, at) * dw)
-        return y + sum(weight * k for weight, k in zip(table.b, stages))
+        return step(table, field.drift, field.diffusion, *at)
 
     def loss(parts, y):
         for i in range(driver.steps):
@@ -167,10 +154,10 @@ def _cubic(dtype=float):
 
 
 @pytest.mark.parametrize("name", ["EES25", "RK4"])
-def test_the_reference_gradient_is_that_of_a_plain_loop(name):
+def test_the_reference_gradient_is_that_of_a_plain_loop(name, butcher_step):
     field, scheme = _cubic(), ees.SCHEMES[name]()
     driver = ees.Brownian(jr.key(2), 0.0, 1.5, 5, (2,))
-    wanted = _by_hand(field, scheme.tableau, driver, START)
+    wanted = _by_hand(butcher_step, field, scheme.tableau, driver, START)
     found = ees.gradient_discrepancy(field, scheme, driver, START)
     assert found.reference.shape == (4 + 1 + 2,)
     np.testing.assert_allclose(found.reference, wanted, rtol=1e-12)
