@@ -93,3 +93,20 @@ def compilations():
             jax.monitoring.unregister_event_duration_listener(listen)
 
     return counting
+
+
+@pytest.fixture(scope="session")
+def butcher_step():
+    """`butcher_step(table, drift, diffusion, t, y, dt, dw)`: a step as a tableau defines it.
+
+    In NumPy, every stage kept, for diagonal noise: it shares no code with the schemes.
+    """
+
+    def step(table, drift, diffusion, t, y, dt, dw):
+        stages = []
+        for row, c in zip(table.a, table.c):
+            at = y + sum(weight * k for weight, k in zip(row, stages))
+            stages.append(drift(t + c * dt, at) * dt + diffusion(t + c * dt, at) * dw)
+        return y + sum(weight * k for weight, k in zip(table.b, stages))
+
+    return step

@@ -102,18 +102,11 @@ def test_reversible_heun_follows_its_two_equations_for_a_second_step():
     np.testing.assert_allclose(state.v, v, rtol=0, atol=1e-15)
 
 
-def _butcher_step(table, drift, diffusion, t, y, dt, dw):
-    """A Runge-Kutta step from the tableau's definition, in NumPy, every stage kept."""
-    stages = []
-    for row, c in zip(table.a, table.c):
-        at = y + sum(weight * k for weight, k in zip(row, stages))
-        stages.append(drift(t + c * dt, at) * dt + diffusion(t + c * dt, at) * dw)
-    return y + sum(weight * k for weight, k in zip(table.b, stages))
-
-
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize("name", MEMBERS)
-def test_registers_and_kept_stages_are_the_step_that_the_tableau_defines(name, backwards):
+def test_registers_and_kept_stages_are_the_step_that_the_tableau_defines(
+    name, backwards, butcher_step
+):
     def drift(t, y, xp=np):
         return xp.stack([xp.sin(y[1]) + t, y[0] * y[1] - t**2])
 
@@ -125,9 +118,9 @@ def test_registers_and_kept_stages_are_the_step_that_the_tableau_defines(name, b
     field = ees.SDE(lambda t, y: drift(t, y, jnp), lambda t, y: diffusion(t, y, jnp), ees.Diagonal())
     dx = ees.Increment(jnp.asarray(dt), jnp.asarray(dw))
     if backwards:
-        wanted = _butcher_step(scheme.tableau, drift, diffusion, t + dt, y, -dt, -dw)
+        wanted = butcher_step(scheme.tableau, drift, diffusion, t + dt, y, -dt, -dw)
     else:
-        wanted = _butcher_step(scheme.tableau, drift, diffusion, t, y, dt, dw)
+        wanted = butcher_step(scheme.tableau, drift, diffusion, t, y, dt, dw)
     kept = eqx.tree_at(lambda s: s._registers, scheme, None, is_leaf=lambda x: x is None)
     tolerance = 2e-15 * max(1.0, np.abs(scheme.tableau.a).max(), np.abs(scheme.tableau.b).max())
     for version in (scheme, kept):

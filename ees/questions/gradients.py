@@ -64,22 +64,26 @@ def gradients(experiment) -> Iterator[Report]:
             series=cosines,
             cursor=h,
         )
-        yield Report((error, cosine), tuple(_warnings(experiment, table, cosines)), *progress)
+        yield Report((error, cosine), tuple(_warnings(experiment, table)), *progress)
 
 
-def _warnings(experiment, table, cosines):
-    for name, series in zip(experiment.schemes, cosines):
+def _warnings(experiment, table):
+    errors, cosines = (curves(experiment, table, column, log=False) for column in (0, 1))
+    for name, error, cosine in zip(experiment.schemes, errors, cosines):
         rows = {n: row for (scheme, n), row in table.items() if scheme == name}
         lost = [n for n, row in rows.items() if not np.isfinite(row).all()]
         if lost:
             sizes = [experiment.horizon / experiment.steps_of(name, n) for n in lost]
             yield (
-                f"{series.label}: no finite gradient at {len(lost)} of {len(rows)} step sizes, "
+                f"{cosine.label}: no finite gradient at {len(lost)} of {len(rows)} step sizes, "
                 f"h = {min(sizes):.3g} to {max(sizes):.3g}."
             )
-        if (series.y < 0).any():
-            h, lowest = series.x[series.y < 0].min(), series.y.min()
+        # An error as large as the gradient: a negative cosine implies it, and a gradient that
+        # is only too long, by whatever factor, shows here alone.
+        wrong = error.y >= 1
+        if wrong.any():
             yield (
-                f"{series.label}: do not train from h = {h:.3g} on; the gradient points the wrong "
-                f"way at {int((series.y < 0).sum())} step sizes (cosine down to {lowest:.2f})."
+                f"{cosine.label}: do not train from h = {error.x[wrong].min():.3g} on; there the "
+                f"error is as large as the gradient itself (up to {error.y.max():.2g} times, "
+                f"cosine down to {cosine.y.min():.2f})."
             )

@@ -35,10 +35,10 @@ class ReversibleHeun(AbstractScheme):
     **Reference:** Kidger, Foster, Li, Lyons, arXiv 2105.13493, Algorithms 1 and 2.
     """
 
-    name: str = eqx.field(static=True, default="Reversible Heun")
-    evaluations: int = eqx.field(static=True, default=1)
-    shared: int = eqx.field(static=True, default=0)
-    algebraic: bool = eqx.field(static=True, default=True)
+    name: str = eqx.field(static=True, init=False, default="Reversible Heun")
+    evaluations: int = eqx.field(static=True, init=False, default=1)
+    shared: int = eqx.field(static=True, init=False, default=0)
+    algebraic: bool = eqx.field(static=True, init=False, default=True)
 
     def init(self, field, t, y):
         return ReversibleHeunState(y, y, field.coefficients(t, y))
@@ -91,8 +91,8 @@ class McCallumFoster(AbstractScheme):
 
     base: RungeKutta
     coupling: Float[Array, ""]
-    shared: int = eqx.field(static=True, default=0)
-    algebraic: bool = eqx.field(static=True, default=True)
+    shared: int = eqx.field(static=True, init=False, default=0)
+    algebraic: bool = eqx.field(static=True, init=False, default=True)
 
     def __init__(self, base: RungeKutta = Euler(), coupling: float = 0.99):
         if not isinstance(base, RungeKutta):
@@ -100,7 +100,6 @@ class McCallumFoster(AbstractScheme):
         self.base, self.coupling = base, _number(coupling)
         if not isinstance(coupling, jax.core.Tracer) and not 0 < coupling <= 1:
             raise ValueError(f"coupling={coupling}: allowed is every number above 0 and up to 1.")
-        self.shared, self.algebraic = 0, True
 
     @property
     def name(self) -> str:
@@ -164,10 +163,10 @@ class AsynchronousLeapfrog(AbstractScheme):
     """
 
     damping: Float[Array, ""]
-    name: str = eqx.field(static=True, default="Asynchronous leapfrog")
-    evaluations: int = eqx.field(static=True, default=1)
-    shared: int = eqx.field(static=True, default=0)
-    algebraic: bool = eqx.field(static=True, default=True)
+    name: str = eqx.field(static=True, init=False, default="Asynchronous leapfrog")
+    evaluations: int = eqx.field(static=True, init=False, default=1)
+    shared: int = eqx.field(static=True, init=False, default=0)
+    algebraic: bool = eqx.field(static=True, init=False, default=True)
 
     def __init__(self, damping: float = 1.0):
         self.damping = _number(damping)
@@ -177,8 +176,6 @@ class AsynchronousLeapfrog(AbstractScheme):
                     f"damping={damping}: allowed is every number above 0 and up to 1 but 1/2, "
                     "where the step cannot be undone."
                 )
-        self.name, self.evaluations = "Asynchronous leapfrog", 1
-        self.shared, self.algebraic = 0, True
 
     def init(self, field, t, y):
         return Pair(y, field.coefficients(t, y))

@@ -53,9 +53,9 @@ class ImplicitMidpoint(AbstractScheme):
 
     tolerance: float | None = eqx.field(static=True, default=None)
     max_iterations: int = eqx.field(static=True, default=8)
-    name: str = eqx.field(static=True, default="Implicit midpoint")
-    shared: int = eqx.field(static=True, default=0)
-    algebraic: bool = eqx.field(static=True, default=True)
+    name: str = eqx.field(static=True, init=False, default="Implicit midpoint")
+    shared: int = eqx.field(static=True, init=False, default=0)
+    algebraic: bool = eqx.field(static=True, init=False, default=True)
 
     def __check_init__(self):
         if self.tolerance is not None and not 0 < self.tolerance < np.inf:

@@ -25,8 +25,8 @@ class RungeKutta(AbstractScheme):
     tableau: Tableau
     _registers: LowStorage | None
     name: str = eqx.field(static=True)
-    shared: int = eqx.field(static=True, default=1)
-    algebraic: bool = eqx.field(static=True, default=False)
+    shared: int = eqx.field(static=True, init=False, default=1)
+    algebraic: bool = eqx.field(static=True, init=False, default=False)
 
     def __init__(self, tableau: Tableau, name: str = "Runge-Kutta"):
         if not isinstance(tableau, Tableau):
@@ -34,7 +34,6 @@ class RungeKutta(AbstractScheme):
         self.tableau = tableau
         self._registers = low_storage(tableau)
         self.name = name
-        self.algebraic = False
 
     @property
     def evaluations(self) -> int:
