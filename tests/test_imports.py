@@ -21,7 +21,7 @@ ALLOWED = {
     "trees": set(),
     "tableau": set(),
     "results": set(),
-    "drivers": set(),
+    "drivers": {"_pytree"},
     "fields": {"_pytree", "drivers"},
     "schemes": {"_pytree", "tableau", "drivers", "fields"},
     "adjoints": {"_pytree", "drivers", "fields", "schemes"},
