@@ -88,6 +88,10 @@ def compilations():
 
         jax.monitoring.register_event_duration_secs_listener(listen)
         try:
+            # Were the event to change its name, nothing would be counted and every test pass.
+            jax.jit(lambda x: x + 1)(1)
+            assert found
+            found.clear()
             yield found
         finally:
             jax.monitoring.unregister_event_duration_listener(listen)

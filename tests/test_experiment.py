@@ -76,7 +76,7 @@ BAD = [
     ({"schemes": ["Heun", "heun"]}, "schemes='heun': allowed are .*Heun"),
     ({"schemes": [["Heun"]]}, r"schemes=\['Heun'\]: allowed are"),
     ({"options": []}, r"options=\[\]: it must be a mapping"),
-    ({"options": {"EES26": {}}}, "options='EES26': allowed are EES25, EES27"),
+    ({"options": {"EES26": {}}}, "options='EES26': allowed are .*EES25, EES27"),
     ({"options": {"EES25": 0.1}}, r"options\[EES25\]=0.1: it must be a mapping"),
     ({"options": {"EES25": {"x": "1"}}}, r"options\[EES25\]\[x\]='1': it must be a finite number"),
     ({"options": {"EES25": {"x": 0.5}}}, r"options\[EES25\]=.*x=0.5: .*Allowed is every real x bu"),
@@ -191,7 +191,10 @@ def test_no_values_whatever_break_a_repair(seed):
 def _same(kept, given):
     if isinstance(given, list | tuple):
         given = tuple(given)
-    return type(kept) is type(given) and kept == given
+    try:
+        return type(kept) is type(given) and bool(kept == given)
+    except ValueError:  # an array does not compare to one truth value, and is never kept
+        return False
 
 
 @pytest.mark.parametrize("values", [None, 5, "x", [("seed", 1)]])

@@ -149,6 +149,17 @@ def test_mccallum_foster_on_euler_is_stable_as_far_as_one_minus_its_coupling():
         assert largest(-1.1 * (1 - coupling), coupling) > 10
 
 
+@pytest.mark.parametrize("base", [ees.Euler(), ees.Kutta3()], ids=lambda base: base.name)
+def test_mccallum_foster_keeps_the_order_of_its_base(base, slope):
+    # dy/dt = (1 + y^2) cos(t) / 2, solved by tan(sin(t) / 2).
+    field = ees.ODE(lambda t, y: 0.5 * (1 + y**2) * jnp.cos(t))
+    scheme, clock = ees.McCallumFoster(base, 0.5), ees.Clock(0.0, 2.0, 1)
+    counts = (80, 160, 320)
+    ends = [float(ees.solve(field, scheme, clock.with_steps(n), 0.0).ys[0]) for n in counts]
+    errors = np.abs(np.array(ends) - np.tan(np.sin(2.0) / 2))
+    assert abs(slope([2 / n for n in counts], errors) - ees.order(base)) < 0.15
+
+
 def _pendulum(t, y):
     return jnp.stack([y[1], -jnp.sin(y[0]) + 0.1 * t])
 

@@ -312,30 +312,6 @@ def test_a_float32_step_stays_float32(problem, name):
     assert {leaf.dtype for leaf in jax.tree.leaves(state)} == {jnp.dtype("float32")}
 
 
-ORDERS = {
-    "ReversibleHeun": 2,
-    "McCallumFoster": 1,
-    "McCallumFosterMidpoint": 2,
-    "AsynchronousLeapfrog": 2,
-    "ImplicitMidpoint": 2,
-}
-
-
-@pytest.mark.parametrize("name", ees.SCHEMES)
-def test_the_error_of_a_solve_falls_with_the_order_of_the_scheme(problem, name, slope):
-    scheme = ees.SCHEMES[name]()
-    order = ORDERS[name] if name in ORDERS else ees.order(scheme)
-    field, driver, y0 = problem("ode", 4)
-    exact = ees.solve(field, ees.RK4(), driver.with_steps(4096), y0).ys[0]
-    # McCallum-Foster keeps the order of its base where the step is far below 1 - coupling.
-    counts = (2048, 4096) if name == "McCallumFoster" else (64, 128, 256)
-    errors = [
-        float(jnp.linalg.norm(ees.solve(field, scheme, driver.with_steps(n), y0).ys[0] - exact))
-        for n in counts
-    ]
-    assert abs(slope([1 / n for n in counts], errors) - order) < 0.15
-
-
 @pytest.mark.parametrize("name", ees.SCHEMES)
 def test_a_step_on_a_tree_is_the_step_on_its_entries_in_a_row(name):
     def drift(t, y):

@@ -9,7 +9,7 @@ from ees.solve import _marks
 
 
 DECAY = ees.ODE(lambda t, y: -y)
-SAVES = ["end", "all", 2, 3, 8, 30]
+SAVES = ["end", "all", 2, 3, 5, 8, 30]
 
 
 def _nearest(steps, points):
@@ -50,7 +50,7 @@ def test_times_and_values_have_a_leading_axis_in_every_mode(save):
 def test_the_saved_steps_are_right_up_to_the_largest_numbers_of_steps():
     for steps in (1, 3, 32766, 32767, 10**9 + 7, 2**31 - 2):
         for points in (2, 3, 1001, 32768):
-            found = _marks(points, jnp.asarray(steps, jnp.int32), None).index
+            found = _marks(points, jnp.asarray(steps, jnp.int32), False, None).index
             assert found.dtype == jnp.int32
             np.testing.assert_array_equal(found, _nearest(steps, points))
 
@@ -59,7 +59,14 @@ def test_the_saved_steps_are_right_up_to_the_largest_numbers_of_steps():
 def test_evaluations_are_those_of_the_scheme_for_every_step(name):
     scheme = ees.SCHEMES[name]()
     solution = ees.solve(DECAY, scheme, ees.Clock(0.0, 1.0, 11), jnp.ones(2))
-    assert int(solution.evaluations) == 11 * scheme.evaluations
+    assert int(solution.evaluations) == int(
+        scheme.spent(scheme.init(DECAY, jnp.zeros(()), jnp.ones(2)), solution.state, 11)
+    )
+    if name != "ImplicitMidpoint":
+        assert int(solution.evaluations) == 11 * scheme.evaluations
+    # A linear equation takes one Newton step, beside an evaluation at either end.
+    else:
+        assert int(solution.evaluations) == 11 * 3
 
 
 @pytest.mark.parametrize("adjoint", [ees.FullBackprop(), ees.StoredStates(), ees.Reversible()])
@@ -101,18 +108,19 @@ def test_float32_takes_exactly_n_steps_for_every_n(t1):
     np.testing.assert_allclose(ends, np.float32(t1), rtol=2e-7)
 
 
-ORDERS = {"Euler": 1, "Heun": 2, "Midpoint": 2, "RK4": 4, "EES25": 2, "EES27": 2}
+ORDERS = {"Euler": 1, "Heun": 2, "Kutta3": 3, "RK4": 4, "Ralston4": 4, "EES25": 2, "EES27": 2}
 COUNTS = (40, 60, 90, 130)
 
 
-@pytest.mark.parametrize("name", ees.SCHEMES)
+# McCallum-Foster keeps the order of its base where the step is far below 1 - coupling.
+@pytest.mark.parametrize("name", [name for name in ees.SCHEMES if name != "McCallumFoster"])
 def test_the_error_on_an_ode_falls_with_the_order_of_the_scheme(name, slope):
     # dy/dt = (1 + y^2) cos(t) / 2, solved by tan(sin(t) / 2).
     field = ees.ODE(lambda t, y: 0.5 * (1 + y**2) * jnp.cos(t))
     scheme, clock = ees.SCHEMES[name](), ees.Clock(0.0, 2.0, 1)
     ends = [ees.solve(field, scheme, clock.with_steps(n), 0.0).ys[0] for n in COUNTS]
     errors = np.abs(np.array(ends) - np.tan(np.sin(2.0) / 2))
-    # Reversible Heun is of order 2.
+    # The coupled schemes and implicit midpoint are of order 2.
     order = ees.order(scheme) if isinstance(scheme, ees.RungeKutta) else 2
     found = slope([2 / n for n in COUNTS], errors)
     assert abs(found - order) < 0.2
@@ -142,12 +150,16 @@ def _geometric(name, exponent):
     return np.sqrt(np.mean(np.square(errors(jr.split(jr.key(5), 200))), axis=(0, 2)))
 
 
-@pytest.mark.parametrize("name", [name for name in ees.SCHEMES if name != "Euler"])
+ITO = ("Euler", "McCallumFoster")
+
+
+@pytest.mark.parametrize("name", [name for name in ees.SCHEMES if name not in ITO])
 def test_the_path_converges_to_the_stratonovich_solution_on_the_same_noise(name, slope):
     errors = _geometric(name, lambda t, w: MU * t + SIGMA * w)
-    # One noise commutes with itself: the strong order is half the order for ODEs.
+    # One noise commutes with itself: the strong order is half the order for ODEs, rounded down,
+    # because the fourth power of an increment has a mean and the third has none.
     scheme = ees.SCHEMES[name]()
-    order = ees.order(scheme) / 2 if isinstance(scheme, ees.RungeKutta) else 1
+    order = ees.order(scheme) // 2 if isinstance(scheme, ees.RungeKutta) else 1
     assert abs(slope([T1 / n for n in STEPS], errors) - order) < 0.15
     assert errors[-1] < 0.01
 
@@ -188,9 +200,10 @@ def test_a_start_that_is_not_finite_diverges_at_the_start(adjoint):
     assert float(solution.diverged_at) == 2.0
 
 
+@pytest.mark.parametrize("steps", [6, 7])
 @pytest.mark.parametrize("save", SAVES)
-def test_the_way_back_runs_from_the_end_to_the_start(problem, save):
-    field, driver, y0 = problem("diagonal", 6)
+def test_the_way_back_runs_from_the_end_to_the_start_by_the_same_times(problem, save, steps):
+    field, driver, y0 = problem("diagonal", steps)
     there = ees.solve(field, ees.ReversibleHeun(), driver, y0, save=save)
     back = ees.reverse(field, ees.ReversibleHeun(), driver, there.state, save=save)
     assert back.ts.shape == there.ts.shape
@@ -198,13 +211,10 @@ def test_the_way_back_runs_from_the_end_to_the_start(problem, save):
     np.testing.assert_allclose(back.ys[-1], y0, rtol=0, atol=1e-14)
     assert int(back.evaluations) == int(there.evaluations)
     if save != "end":
-        # The marks are halves rounded up from either end, so they may differ in the middle.
-        assert np.all(np.diff(back.ts) <= 0)
-        np.testing.assert_allclose(back.ts[0], 1.0, atol=1e-15)
-        np.testing.assert_array_equal(back.ys[0], there.ys[-1])
-    if save == "all":
-        np.testing.assert_allclose(back.ts[::-1], there.ts, atol=1e-15)
+        # Where points fall between two steps, both passes are moved to the same one.
+        np.testing.assert_allclose(back.ts[::-1], there.ts, rtol=0, atol=1e-15)
         np.testing.assert_allclose(back.ys[::-1], there.ys, rtol=0, atol=1e-14)
+        np.testing.assert_array_equal(back.ys[0], there.ys[-1])
 
 
 def test_a_way_back_that_blows_up_says_when_it_was_met():
