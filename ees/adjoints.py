@@ -69,7 +69,7 @@ class FullBackprop(AbstractAdjoint):
     """
 
     max_steps: int | None = eqx.field(static=True, default=None)
-    bounded: bool = eqx.field(static=True, default=True)
+    bounded: bool = eqx.field(static=True, init=False, default=True)
 
     def integrate(self, scheme, field, driver, y0, marks, capacity):
         length = _bound(self, capacity)
@@ -120,7 +120,7 @@ class Reversible(_Stepwise):
     **Reference:** arXiv 2509.20599, Algorithm 1.
     """
 
-    bounded: bool = eqx.field(static=True, default=False)
+    bounded: bool = eqx.field(static=True, init=False, default=False)
 
     def allocate(self, state, capacity):
         return (), ()
@@ -140,7 +140,7 @@ class StoredStates(_Stepwise):
     """
 
     max_steps: int | None = eqx.field(static=True, default=None)
-    bounded: bool = eqx.field(static=True, default=True)
+    bounded: bool = eqx.field(static=True, init=False, default=True)
 
     def allocate(self, state, capacity):
         return _buffer(state, _bound(self, capacity)), ()
@@ -162,7 +162,7 @@ class RecursiveCheckpoint(_Stepwise):
     """
 
     max_steps: int | None = eqx.field(static=True, default=None)
-    bounded: bool = eqx.field(static=True, default=True)
+    bounded: bool = eqx.field(static=True, init=False, default=True)
 
     def allocate(self, state, capacity):
         spacing = self._spacing(capacity)

@@ -7,6 +7,7 @@ the same numbers everywhere.
 import dataclasses
 import json
 import math
+import reprlib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -76,7 +77,7 @@ class Experiment:
         _among("equal", self.equal, ("steps", "evaluations"))
         _among("precision", self.precision, _PRECISIONS)
         if not isinstance(self.schemes, list | tuple):
-            raise ValueError(f"schemes={self.schemes!r}: it must be a list of names.")
+            raise ValueError(f"schemes={_shown(self.schemes)}: it must be a list of names.")
         object.__setattr__(self, "schemes", tuple(self.schemes))
         for name in self.schemes:
             _among("schemes", name, SCHEMES)
@@ -87,14 +88,18 @@ class Experiment:
             _among("options", name, SCHEMES)
             _mapping(f"options[{name}]", arguments)
             for argument, value in arguments.items():
-                _number(f"options[{name}][{argument}]", value)
+                _number(_entry(f"options[{name}]", argument), value)
             try:
                 SCHEMES[name](**arguments)
             except (TypeError, ValueError) as error:
-                raise ValueError(f"options[{name}]={dict(arguments)}: {error}") from None
+                shown = _shown(dict(arguments))
+                raise ValueError(f"options[{name}]={shown}: {error}") from None
         _mapping("parameters", self.parameters)
         for name, value in self.parameters.items():
-            _number(f"parameters[{name}]", value)
+            _number(_entry("parameters", name), value)
+        # Copies, so that nobody who changes theirs changes an experiment.
+        object.__setattr__(self, "parameters", dict(self.parameters))
+        object.__setattr__(self, "options", {n: dict(a) for n, a in self.options.items()})
         try:
             model = _model(self.model, tuple(sorted(self.parameters.items())))
         except TypeError:
@@ -109,7 +114,7 @@ class Experiment:
             raise ValueError(f"horizon={self.horizon}: allowed is every number from 0.01 to 1000.")
         if not isinstance(self.steps, int) or self.steps not in STEP_COUNTS:
             raise ValueError(
-                f"steps={self.steps!r}: it must be a divisor of {LATTICE} from {STEP_COUNTS[0]} to "
+                f"steps={_shown(self.steps)}: it must be a divisor of {LATTICE} from {STEP_COUNTS[0]} to "
                 f"{STEP_COUNTS[-1]}, see ees.experiment.STEP_COUNTS."
             )
         _whole("seed", self.seed, 2**31 - 1)
@@ -158,9 +163,12 @@ class Experiment:
     @classmethod
     def from_json(cls, text: str) -> "Experiment":
         """The experiment that `to_json` wrote. **Raises:** `ValueError` for anything else."""
-        values = json.loads(text)
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"text={_shown(text)}: it is not JSON: {error}.") from None
         if not isinstance(values, dict):
-            raise ValueError(f"text={text[:80]!r}: an experiment is a JSON object.")
+            raise ValueError(f"text={_shown(text)}: an experiment is a JSON object.")
         for name in values:
             _among("field", name, cls.__dataclass_fields__)
         return cls(**values)
@@ -173,18 +181,22 @@ class Experiment:
 
         **Returns:** an experiment with every value that fits, defaults for the others, and a
         message for each that did not fit. Never raises for what the values contain.
+
+        **Raises:** `ValueError` if `values` is no mapping.
         """
+        _mapping("values", values)
         messages = []
         good: dict[str, Any] = {}
-        # The model decides which parameters and components there are, so it goes first.
-        for name in sorted(values, key=lambda n: (n != "model", str(n))):
+        for name, value in _pieces(values):
             try:
                 _among("field", name, cls.__dataclass_fields__)
-                cls(**{**good, name: values[name]})
+                if isinstance(value, Mapping) and isinstance(good.get(name), Mapping):
+                    value = {**good[name], **value}
+                cls(**{**good, name: value})
             except ValueError as error:
                 messages.append(f"{str(error)[:300]} The default is used instead.")
             else:
-                good[name] = values[name]
+                good[name] = value
         return cls(**good), tuple(messages)
 
 
@@ -253,27 +265,56 @@ def _nearest(steps: int) -> int:
     return min(STEP_COUNTS, key=lambda n: abs(math.log(n / steps)))
 
 
+def _pieces(values: Mapping) -> Iterator[tuple[Any, Any]]:
+    """Fields and values, a mapping entry by entry: one that does not fit costs no other."""
+    # The model decides which parameters and components there are, so it goes first.
+    for name in sorted(values, key=lambda n: (n != "model", _shown(n))):
+        value = values[name]
+        if name in ("parameters", "options") and isinstance(value, Mapping):
+            yield from ((name, {key: entry}) for key, entry in value.items())
+        else:
+            yield name, value
+
+
+class _Short(reprlib.Repr):
+    """The `repr` of a value, short however long or deep the value is."""
+
+    def __init__(self):
+        super().__init__()
+        self.maxstring = self.maxother = 80
+
+    def repr_int(self, x, level):
+        # Python prints no integer of more than 4300 digits.
+        bits = x.bit_length()
+        return super().repr_int(x, level) if bits < 4096 else f"an integer of {bits} bits"
+
+
+_shown = _Short().repr
+
+
+def _entry(argument: str, key) -> str:
+    return f"{argument}[{key if isinstance(key, str) else _shown(key)}]"
+
+
 def _among(argument: str, value, allowed) -> None:
     if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{argument}={value!r}: allowed are {', '.join(sorted(allowed))}.")
+        raise ValueError(f"{argument}={_shown(value)}: allowed are {', '.join(sorted(allowed))}.")
 
 
 def _mapping(argument: str, value) -> None:
     if not isinstance(value, Mapping):
-        raise ValueError(f"{argument}={value!r}: it must be a mapping of names to values.")
+        raise ValueError(f"{argument}={_shown(value)}: it must be a mapping of names to values.")
 
 
 def _number(argument: str, value) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     # Compared and not converted: an integer may be too large for a float.
     if not (number and -math.inf < value < math.inf and abs(value) <= 1e300):
-        raise ValueError(f"{argument}={value!r}: it must be a finite number.")
+        raise ValueError(f"{argument}={_shown(value)}: it must be a finite number.")
 
 
 def _whole(argument: str, value, highest: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= highest:
         raise ValueError(
-            f"{argument}={value!r}: allowed is every whole number from 0 to {highest}."
+            f"{argument}={_shown(value)}: allowed is every whole number from 0 to {highest}."
         )
-
-

@@ -20,7 +20,7 @@ class Solution(eqx.Module):
     - `ts`: `(saved,)`, the saved times.
     - `ys`: the saved values, each leaf with a leading axis `(saved,)`.
     - `state`: the scheme's whole state at the end, which `reverse` runs back from.
-    - `evaluations`: the number of field evaluations made.
+    - `evaluations`: the number of field evaluations that the steps made.
     - `diverged_at`: the first time at which a value was not finite, `inf` if none was.
     """
 
@@ -59,7 +59,7 @@ def solve(
     **Raises:** `ValueError` for another `save`, for `save="all"` with a traced number of steps,
     or for a driver whose noise does not fit the field.
     """
-    return _run(field, scheme, driver, as_arrays(y0), adjoint, save)
+    return _run(field, scheme, driver, as_arrays(y0), adjoint, save, back=False)
 
 
 def reverse(
@@ -75,16 +75,16 @@ def reverse(
 
     **Arguments:** as for `solve`; `state`: the `state` of a `Solution` along this driver.
 
-    **Returns:** a `Solution` in the order of the way back: `ts` falls from `t1` to `t0`, and
-    the last of `ys` is what was recovered of `y0`. `diverged_at` is the first time met on the
-    way back at which a value was not finite, `inf` if none was.
+    **Returns:** a `Solution` in the order of the way back: `ts` falls from `t1` to `t0`, at the
+    times that `solve` saves, and the last of `ys` is what was recovered of `y0`. `diverged_at`
+    is the first time met on the way back at which a value was not finite, `inf` if none was.
 
     **Raises:** `ValueError` as `solve`.
     """
-    return _run(field, Undo(scheme), Backwards(driver), state, adjoint, save)
+    return _run(field, Undo(scheme), Backwards(driver), state, adjoint, save, back=True)
 
 
-def _run(field, scheme, driver, start, adjoint, save) -> Solution:
+def _run(field, scheme, driver, start, adjoint, save, back) -> Solution:
     steps = driver.steps if isinstance(driver.steps, jax.core.Tracer) else int(driver.steps)
     save = _check_save(save, steps)
     # A program that is neither differentiated nor embedded needs no bound on its steps, and
@@ -94,25 +94,26 @@ def _run(field, scheme, driver, start, adjoint, save) -> Solution:
     bounded = save == "all" or (adjoint.bounded and embedded) or isinstance(adjoint, FullBackprop)
     capacity = steps if isinstance(steps, int) and bounded else None
     driver = driver.with_steps(jnp.asarray(steps, jnp.int32))
-    return _solve(field, scheme, driver, start, adjoint, save, capacity)
+    return _solve(field, scheme, driver, start, adjoint, save, back, capacity)
 
 
 @eqx.filter_jit
-def _solve(field, scheme, driver, start, adjoint, save, capacity):
+def _solve(field, scheme, driver, start, adjoint, save, back, capacity):
+    first = scheme.init(field, driver.t0, start)
     # Shapes are known when a program is traced, and only then is this looked at.
-    _check_noise(field, driver, scheme.value(scheme.init(field, driver.t0, start)))
-    marks = _marks(save, driver.steps, capacity)
+    _check_noise(field, driver, scheme.value(first))
+    marks = _marks(save, driver.steps, back, capacity)
     ys, state, diverged = adjoint.integrate(scheme, field, driver, start, marks, capacity)
     return Solution(
         ts=driver.time(marks.index),
         ys=ys,
         state=state,
-        evaluations=scheme.evaluations * driver.steps,
+        evaluations=scheme.spent(first, state, driver.steps),
         diverged_at=jnp.where(diverged == NEVER, jnp.inf, driver.time(diverged)),
     )
 
 
-def _marks(save, steps, capacity) -> Marks:
+def _marks(save, steps, back, capacity) -> Marks:
     if save == "end":
         return Marks(steps[None])
     if save == "all":
@@ -120,7 +121,9 @@ def _marks(save, steps, capacity) -> Marks:
     # round(j * steps / (save - 1)) without the product, which would overflow 32 bits.
     gaps = save - 1
     j = jnp.arange(save, dtype=jnp.int32)
-    return Marks(j * (steps // gaps) + (j * (steps % gaps) + gaps // 2) // gaps)
+    index = j * (steps // gaps) + (j * (steps % gaps) + gaps // 2) // gaps
+    # The way back meets the same times: halves, rounded up from this end, go the other way.
+    return Marks(steps - index[::-1] if back else index)
 
 
 def _check_save(save, steps):
@@ -139,11 +142,16 @@ def _check_save(save, steps):
 
 def _check_noise(field, driver, y0) -> None:
     given = jax.eval_shape(driver.increment, 0).dw
-    given = None if isinstance(given, tuple) else given.shape
-    needed = field.noise_shape(driver.t0, y0)
+    given = None if given == () else _shapes(given)
+    needed = _shapes(field.noise_shape(driver.t0, y0))
     if given != needed:
         have = "no noise" if given is None else f"noise of shape {given}"
         want = "no noise: ees.Clock" if needed is None else f"noise of shape {needed}"
         raise ValueError(
             f"driver={type(driver).__name__}: it gives {have}, and the field needs {want}."
         )
+
+
+def _shapes(noise):
+    """The shape of each leaf, in place of the leaf; a shape itself is left as it is."""
+    return jtu.tree_map(lambda leaf: getattr(leaf, "shape", leaf), noise)

@@ -3,7 +3,10 @@ import jax
 
 jax.config.update("jax_enable_x64", True)
 
+import contextlib
+
 import equinox as eqx
+import jax.monitoring
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -69,3 +72,45 @@ def slope():
         return float(np.polyfit(np.log(hs), np.log(errors), 1)[0])
 
     return fit
+
+
+@pytest.fixture
+def compilations():
+    """`with compilations() as found:` fills the list with one entry for each XLA compilation."""
+
+    @contextlib.contextmanager
+    def counting():
+        found = []
+
+        def listen(event, seconds, **_):
+            if event == "/jax/core/compile/backend_compile_duration":
+                found.append(seconds)
+
+        jax.monitoring.register_event_duration_secs_listener(listen)
+        try:
+            # Were the event to change its name, nothing would be counted and every test pass.
+            jax.jit(lambda x: x + 1)(1)
+            assert found
+            found.clear()
+            yield found
+        finally:
+            jax.monitoring.unregister_event_duration_listener(listen)
+
+    return counting
+
+
+@pytest.fixture(scope="session")
+def butcher_step():
+    """`butcher_step(table, drift, diffusion, t, y, dt, dw)`: a step as a tableau defines it.
+
+    In NumPy, every stage kept, for diagonal noise: it shares no code with the schemes.
+    """
+
+    def step(table, drift, diffusion, t, y, dt, dw):
+        stages = []
+        for row, c in zip(table.a, table.c):
+            at = y + sum(weight * k for weight, k in zip(row, stages))
+            stages.append(drift(t + c * dt, at) * dt + diffusion(t + c * dt, at) * dw)
+        return y + sum(weight * k for weight, k in zip(table.b, stages))
+
+    return step
