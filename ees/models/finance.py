@@ -38,7 +38,7 @@ class Volatility(eqx.Module):
 
 def heston(
     rate: float = 0.03,
-    kappa: float = 2.0,
+    kappa: float = 4.0,
     theta: float = 0.09,
     xi: float = 0.4,
     rho: float = -0.7,
@@ -47,26 +47,27 @@ def heston(
     """Heston's model: log-price $x$ from 0 and variance $v$, with correlated noise.
 
     In the sense of Ito $dx = (r - \\tfrac12 v)\\,dt + \\sqrt v\\,dB^1$ and
-    $dv = \\kappa(\\theta - v)\\,dt + \\xi \\sqrt v\\,dB^2$ with $d\\langle B^1, B^2\\rangle = \\rho\\,dt$. The
-    Stratonovich drift is less by $\\xi\\rho/4$ and $\\xi^2/4$ where $v > 0$.
+    $dv = \\kappa(\\theta - v)\\,dt + \\xi \\sqrt v\\,dB^2$ with Brownian motions of correlation $\\rho$.
+    The Stratonovich drift is less by $\\xi\\rho/4$ and $\\xi^2/4$ where $v > 0$.
 
-    The ranges keep $4 \\kappa \\theta \\ge \\xi^2$: the Stratonovich drift of $v$ is not negative at
-    $v = 0$, and the solution along any continuous path stays where the root is real. A scheme
-    may step below 0. There the equation is continued with the root 0: the noise is off, and
-    the drift $\\kappa(\\theta - v) > 0$ leads back. Nothing is clipped.
+    The ranges keep $4 \\kappa \\theta \\ge \\xi^2$: the Stratonovich drift of $v$ is not negative
+    as $v$ falls to 0, so that the exact variance never does fall below. A scheme's step may.
+    There the equation is continued with the root 0: the noise is off, and the drift
+    $\\kappa(\\theta - v) > 0$ leads back. The state itself is never clipped.
     """
     return Model(
         name="heston",
         title="Heston",
-        why="TODO",
+        why="Noises that are correlated and do not commute, under a root; the mean price and the "
+        "mean variance are known.",
         latex=r"\begin{aligned} dx &= \big(r - \tfrac12 v - \tfrac14 \rho\,\xi\big)\,dt"
         r" + \sqrt v \circ dW^1 \\"
         r" dv &= \big(\kappa(\theta - v) - \tfrac14 \xi^2\big)\,dt + \xi \sqrt v \circ"
         r" \big(\rho\,dW^1 + \sqrt{1 - \rho^2}\,dW^2\big) \end{aligned}",
         field=ito_to_stratonovich(Pricing(rate, kappa, theta), Volatility(xi, rho), General()),
         y0=np.array([0.0, v0]),
-        horizon=2.0,
-        steps=24,
+        horizon=4.0,
+        steps=48,
         components=("x", "v"),
         parameters=(
             Parameter("rate", rate, -0.1, 0.2, "r", "1/time"),

@@ -140,7 +140,8 @@ def pendulum(omega: float = 1.0, angle: float = 2.5) -> Model:
     return Model(
         name="pendulum",
         title="Pendulum",
-        why="TODO",
+        why="EES27 keeps the energy far better than RK4, at half its order; the exact solution "
+        "is elliptic.",
         latex=r"\dot q = p,\qquad \dot p = -\omega^2 \sin q",
         field=ODE(Canonical(Gravity(omega))),
         y0=np.array([angle, 0.0], float),
@@ -174,7 +175,8 @@ def galactic_orbit(
     return Model(
         name="galactic_orbit",
         title="Galactic orbit",
-        why="TODO",
+        why="A long orbit: at h = 1/40 EES27 keeps the energy a thousand times better than RK4, at "
+        "half its order.",
         latex=r"H = \tfrac12 |p|^2 + \Omega\,(p_1 q_2 - p_2 q_1)"
         r" + \ln\Big(1 + \frac{q_1^2}{1.25^2} + \frac{q_2^2}{b^2} + \frac{q_3^2}{c^2}\Big)",
         field=ODE(Canonical(Galaxy(rotation, (a, b, c)))),

@@ -52,10 +52,10 @@ class Decay(eqx.Module):
     """$-\\text{rate} \\cdot S y$ with a symmetric matrix $S$."""
 
     rate: Float[Array, ""] = eqx.field(converter=real)
-    shape: Float[Array, "d d"]
+    matrix: Float[Array, "d d"]
 
     def __call__(self, t, y):
-        return -self.rate * (self.shape @ y)
+        return -self.rate * (self.matrix @ y)
 
 
 class OrnsteinUhlenbeckSolution(eqx.Module):
@@ -111,7 +111,7 @@ class StiffSolution(eqx.Module):
     y0: Float[Array, " d"] = eqx.field(converter=real)
 
     def __call__(self, ts, ws):
-        values, vectors = jnp.linalg.eigh(self.drift.shape)
+        values, vectors = jnp.linalg.eigh(self.drift.matrix)
         common = self.sigma * ws - 0.5 * self.sigma**2 * ts
         powers = common[:, None] - self.drift.rate * values * ts[:, None]
         return (jnp.exp(powers) * (self.y0 @ vectors)) @ vectors.T
@@ -184,12 +184,13 @@ def linear_test(
     return Model(
         name="linear_test",
         title="Linear test equation",
-        why="TODO",
+        why="The equation behind every stability plot: lambda h and mu² h are the point that the "
+        "step moves through the plane.",
         latex=r"dy = \lambda y\,dt + \mu y \circ dW,\qquad \lambda, \mu \in \mathbb{C}",
         field=SDE(drift, noise, Scalar()),
         y0=np.array([1.0, 0.0]),
-        horizon=4.0,
-        steps=40,
+        horizon=6.0,
+        steps=48,
         components=(r"\mathrm{Re}\,y", r"\mathrm{Im}\,y"),
         parameters=(
             Parameter("lambda_re", lambda_re, -50.0, 3.0, r"\mathrm{Re}\,\lambda", "1/time"),
@@ -204,15 +205,15 @@ def linear_test(
 def stiff_gbm(rate: float = 20.0, sigma: float = 0.1) -> Model:
     """Stiff geometric Brownian motion in 25 dimensions, $dy = A y\\,dt + \\sigma y\\,dW$ (Ito).
 
-    $A = Q D Q^\\top$ has the eigenvalues $-\\text{rate}\\,(1 + i/25)$, $i = 1, \\dots, 25$, and $Q$ is
-    orthogonal, random and always the same. $y_0$ is a vector of ones.
+    $A = Q D Q^\\top$ has the eigenvalues $-r(1 + i/25)$ for $i = 1, \\dots, 25$ and the rate $r$;
+    $Q$ is orthogonal, random and always the same. $y_0$ is a vector of ones.
 
-    In arXiv 2509.20599, section on high-dimensional stiff GBM, `rate=20` and `sigma=0.1`. The
-    equation there has no circle and its data come from Euler steps, so it is read as Ito:
-    the Stratonovich drift is $(A - \\sigma^2/2)\\,y$. It is read with one Brownian motion, the
-    only one that makes $\\sigma y\\,dW$ a vector as it is written; then $A$ commutes with the noise
-    and the solution is $\\exp((A - \\sigma^2/2)\\,t + \\sigma W_t)\\,y_0$. With a noise for each
-    component, which the text does not exclude, there would be no closed form.
+    The defaults are those of arXiv 2509.20599. The equation there has no circle and its data
+    come from Euler steps, so it is read as Ito: the Stratonovich drift is $(A - \\sigma^2/2)\\,y$.
+    It is read with one Brownian motion, with which $\\sigma y\\,dW$ is a vector as it is written;
+    then $A$ commutes with the noise and the solution is
+    $\\exp((A - \\sigma^2/2)\\,t + \\sigma W_t)\\,y_0$. With a noise for each component, which the
+    paper does not exclude, no closed form is known.
     """
     dim = 25
     basis, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(dim, dim)))
@@ -221,7 +222,7 @@ def stiff_gbm(rate: float = 20.0, sigma: float = 0.1) -> Model:
     return Model(
         name="stiff_gbm",
         title="Stiff GBM, d = 25",
-        why="TODO",
+        why="At 14 steps EES25, with three evaluations each, holds it; RK4, with four, does not.",
         latex=r"dy = \big(A - \tfrac12 \sigma^2\big)\,y\,dt + \sigma y \circ dW,\qquad"
         r" A = Q D Q^\top,\quad D_{ii} = -r\,(1 + i/25)",
         field=ito_to_stratonovich(drift, Proportional(sigma), Scalar()),

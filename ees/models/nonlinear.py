@@ -65,7 +65,8 @@ class Turning(eqx.Module):
 class TurningSolution(eqx.Module):
     """The exact solution for the straight lines between the points of a path.
 
-    Along a line with $k\\,dX = r(\\cos\\varphi, \\sin\\varphi)$ the angle $u = ky - \\varphi$ solves $du/ds = r \\cos u$: $\\tan(u/2 + \\pi/4)$ grows by the factor $e^r$.
+    Along a line with $k\\,dX = r(\\cos\\varphi, \\sin\\varphi)$ the angle $u = ky - \\varphi$
+    solves $du/ds = r \\cos u$: $\\tan(u/2 + \\pi/4)$ grows by the factor $e^r$.
     """
 
     wavenumber: Float[Array, ""] = eqx.field(converter=real)
@@ -134,15 +135,21 @@ def stochastic_lorenz(
 
 
 def lotka_volterra(
-    alpha: float = 1.0, beta: float = 0.5, gamma: float = 1.0, delta: float = 0.5, noise: float = 0.1
+    alpha: float = 1.0,
+    beta: float = 0.5,
+    gamma: float = 1.0,
+    delta: float = 0.5,
+    noise: float = 0.1,
 ) -> Model:
-    """Prey and predators in a random environment, $dx = (\\alpha - \\beta y)x\\,dt + \\eta x \\circ dW^1$,
-    $dy = (\\delta x - \\gamma)y\\,dt + \\eta y \\circ dW^2$ (Stratonovich).
+    """Prey $x$ and predators $y$ whose rates of growth are noisy (Stratonovich).
+
+    Without noise $\\delta x - \\gamma \\ln x + \\beta y - \\alpha \\ln y$ is constant.
     """
     return Model(
         name="lotka_volterra",
         title="Lotka-Volterra",
-        why="TODO",
+        why="Without noise every orbit closes and all that wanders is the scheme's error; with it "
+        "the cycles wander by themselves.",
         latex=r"dx = (\alpha - \beta y)\,x\,dt + \eta x \circ dW^1,\qquad"
         r" dy = (\delta x - \gamma)\,y\,dt + \eta y \circ dW^2",
         field=SDE(Predation(alpha, beta, gamma, delta), Proportional(noise), Diagonal()),
@@ -163,9 +170,9 @@ def lotka_volterra(
 def rough(wavenumber: float = 1.0, y0: float = 1.0) -> Model:
     """Noise alone, $dy = \\cos(ky) \\circ dX^1 + \\sin(ky) \\circ dX^2$.
 
-    With $k = 1$, the default, it is the equation of the convergence study of arXiv 2509.20599, whose
-    drivers are fractional Brownian motions: any driver with increments `(2,)` will do. The exact
-    solution is that of the equation driven by the straight lines between the path's points.
+    With $k = 1$, the default, it is the equation of the convergence study of arXiv 2509.20599,
+    where fractional Brownian motions drive it: any driver with increments `(2,)` will do. The
+    exact solution is that along the straight lines between the path's points.
     """
     parameters = (
         Parameter("wavenumber", wavenumber, 0.1, 20.0, "k"),
@@ -174,7 +181,8 @@ def rough(wavenumber: float = 1.0, y0: float = 1.0) -> Model:
     return Model(
         name="rough",
         title="Rough equation",
-        why="TODO",
+        why="Two fields that do not commute: EES25, EES27 and RK4 err alike, for none of them "
+        "sees more of the path than its increments.",
         latex=r"dy = \cos(ky) \circ dX^1 + \sin(ky) \circ dX^2",
         field=SDE(nothing, Turning(wavenumber), General()),
         y0=np.array([y0], float),

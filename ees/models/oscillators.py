@@ -83,7 +83,8 @@ def van_der_pol(mu: float = 5.0, sigma: float = 0.5) -> Model:
     return Model(
         name="van_der_pol",
         title="Van der Pol",
-        why="TODO",
+        why="Every path falls onto one cycle: errors die out on the way there, and blow up on the "
+        "way back.",
         latex=r"dx = v\,dt,\qquad dv = \big(\mu(1 - x^2)\,v - x\big)\,dt + \sigma\,dW",
         field=SDE(VanDerPol(mu), _kicks(sigma), Additive()),
         y0=np.array([2.0, 0.0]),
@@ -97,12 +98,12 @@ def van_der_pol(mu: float = 5.0, sigma: float = 0.5) -> Model:
     )
 
 
-def fitzhugh_nagumo(current: float = 0.2, epsilon: float = 0.08, sigma: float = 0.3) -> Model:
+def fitzhugh_nagumo(current: float = 0.1, epsilon: float = 0.08, sigma: float = 0.3) -> Model:
     """The FitzHugh-Nagumo neuron, with noise on its voltage and $a = 0.7$, $b = 0.8$."""
     return Model(
         name="fitzhugh_nagumo",
         title="FitzHugh-Nagumo",
-        why="TODO",
+        why="Excitable: a neuron that stays at rest without noise, and fires with it.",
         latex=r"dv = \big(v - \tfrac13 v^3 - w + I\big)\,dt + \sigma\,dW,\qquad"
         r" dw = \varepsilon\,(v + 0.7 - 0.8\,w)\,dt",
         field=SDE(
@@ -125,12 +126,12 @@ def duffing(delta: float = 0.3, gamma: float = 0.5, omega: float = 1.2) -> Model
     return Model(
         name="duffing",
         title="Duffing",
-        why="TODO",
+        why="Chaos without noise: two starts a millionth apart are far apart at time 100.",
         latex=r"\dot x = v,\qquad \dot v = x - x^3 - \delta v + \gamma \cos \omega t",
         field=ODE(Duffing(delta, gamma, omega)),
         y0=np.array([1.0, 0.0]),
-        horizon=60.0,
-        steps=240,
+        horizon=100.0,
+        steps=480,
         components=("x", "v"),
         parameters=(
             Parameter("delta", delta, 0.0, 2.0, r"\delta", "1/time"),
@@ -154,7 +155,8 @@ def langevin(barrier: float = 1.0, gamma: float = 0.5, temperature: float = 0.5)
     return Model(
         name="langevin",
         title="Kinetic Langevin",
-        why="TODO",
+        why="Noise that pushes the momentum alone, and a known invariant density, "
+        "exp(-energy / T).",
         latex=r"dq = p\,dt,\qquad dp = \big(-4b\,q\,(q^2 - 1) - \gamma p\big)\,dt"
         r" + \sqrt{2\gamma T}\,dW",
         field=SDE(Friction(barrier, gamma), _kicks(np.sqrt(2 * gamma * temperature)), Additive()),
@@ -176,8 +178,8 @@ def kuramoto(
     """Rotors with inertia, each pulled towards all the others, half of them driven each way.
 
     $m \\ddot\\theta_j = -\\dot\\theta_j \\pm P + \\frac{K}{N} \\sum_k \\sin(\\theta_k - \\theta_j)
-    + \\xi_j$ with $\\langle \\xi_j(s) \\xi_k(t) \\rangle = 2 D\\,\\delta_{jk}\\,\\delta(t - s)$: with
-    1000 rotors and the other defaults the set-up of the second version of arXiv 2509.20599.
+    + \\xi_j$ with $\\langle \\xi_j(s) \\xi_k(t) \\rangle = 2 D\\,\\delta_{jk}\\,\\delta(t - s)$.
+    The second version of arXiv 2509.20599 has 1000 rotors to time 5, and the other defaults.
     They start at rest at random angles, always the same. `oscillators` is rounded to an integer,
     and another number compiles anew, for it changes the size of the state.
     """
@@ -194,7 +196,7 @@ def kuramoto(
     return Model(
         name="kuramoto",
         title="Kuramoto",
-        why="TODO",
+        why="Coupling against noise and torque: at K = 2 the rotors lock, at K = 0.2 they do not.",
         latex=r"m\,\ddot\theta_j = -\dot\theta_j \pm P"
         r" + \frac{K}{N} \sum_{k=1}^N \sin(\theta_k - \theta_j) + \xi_j,\qquad"
         r" \langle \xi_j(s)\,\xi_k(t) \rangle = 2D\,\delta_{jk}\,\delta(t - s)",
@@ -204,8 +206,8 @@ def kuramoto(
             Additive(),
         ),
         y0=np.concatenate([angles, np.zeros(count)]),
-        horizon=5.0,
-        steps=48,
+        horizon=20.0,
+        steps=80,
         components=(
             *(rf"\theta_{{{j}}}" for j in numbers),
             *(rf"\dot\theta_{{{j}}}" for j in numbers),
