@@ -1,5 +1,6 @@
 """The models do what is said of them: invariants, moments, the right calculus, every `why`."""
 
+import equinox as eqx
 import jax, jax.numpy as jnp, jax.random as jr
 import numpy as np
 import pytest
@@ -158,9 +159,10 @@ def test_heston_is_the_ito_equation_and_turns_the_noise_off_below_zero(v):
 def test_heston_has_its_mean_price_and_mean_variance():
     model = ees.MODELS["heston"](rate=0.05, kappa=2.0, theta=0.09, xi=0.4, rho=-0.7, v0=0.04)
     ends = _ends(model, ees.EES25(), 128, 1.0, 20000)
-    # The weak error of 128 steps is below the allowance: 64 steps move both by less.
-    _expect(np.exp(ends[:, 0]), np.exp(0.05), allowance=2e-4)
-    _expect(ends[:, 1], 0.09 + (0.04 - 0.09) * np.exp(-2.0), allowance=2e-4)
+    # The allowance is for the weak error of 128 steps: 64 steps move the price by 5e-4. Without
+    # the correction of Ito's drift the means would move by 0.07 and 0.02.
+    _expect(np.exp(ends[:, 0]), np.exp(0.05), allowance=1e-3)
+    _expect(ends[:, 1], 0.09 + (0.04 - 0.09) * np.exp(-2.0), allowance=1e-3)
 
 
 def test_heston_survives_steps_that_carry_the_variance_below_zero():
@@ -172,10 +174,10 @@ def test_heston_survives_steps_that_carry_the_variance_below_zero():
 
     variances = np.asarray(jax.jit(jax.vmap(path))(jr.split(jr.key(0), 200)))
     assert np.isfinite(variances).all()
-    below = variances < 0
-    assert below.any() and (below[:, :-1] & ~below[:, 1:]).any()
-    # The drift below 0 is positive: nobody stays there.
-    assert below[:, -1].mean() < 0.5
+    below = variances[:, :-1] < 0
+    assert below.any()
+    # Not every one: a stage of the step may be above 0 again, where there is noise.
+    assert (np.diff(variances)[below] > 0).mean() > 0.9
     slope = jax.jacfwd(lambda y: model.field(T, y, ees.Increment(T, jnp.ones(2))))
     for v in (0.0, -0.01):
         assert np.isfinite(slope(jnp.array([0.0, v]))).all()
@@ -195,10 +197,10 @@ def test_langevin_leaves_its_invariant_density_alone():
 
     _, matrix = model.field.coefficients(T, jnp.zeros(2))
     spread = matrix @ matrix.T
-    for y in np.random.default_rng(2).normal(size=(5, 2)):
-        gain = 0.5 * jnp.sum(spread * jax.hessian(density)(jnp.asarray(y)))
-        loss = jnp.trace(jax.jacobian(flux)(jnp.asarray(y)))
-        assert abs(float(loss)) > 1e-6 and float(gain) == pytest.approx(float(loss), rel=1e-10)
+    for y in jnp.asarray(np.random.default_rng(2).uniform(-1, 1, (4, 2))):
+        gain = float(0.5 * jnp.sum(spread * jax.hessian(density)(y)))
+        loss = float(jnp.trace(jax.jacobian(flux)(y)))
+        assert abs(loss) > 1e-4 and gain == pytest.approx(loss, rel=1e-10)
 
 
 def test_the_langevin_networks_see_what_they_are_said_to_see_and_need_no_correction():
@@ -219,6 +221,12 @@ def test_neural_fields_are_bounded_by_their_scales(name):
     assert drift.shape == diffusion.shape == model.y0.shape
     assert 0.2 < np.abs(drift).max() <= 2.0
     assert 0.02 < np.abs(diffusion).max() <= 0.5
+
+
+def test_the_neural_sde_has_as_many_parameters_as_it_says():
+    model = ees.MODELS["neural_sde"]()
+    leaves = jax.tree.leaves(eqx.filter(model.field, eqx.is_inexact_array))
+    assert f" {sum(leaf.size for leaf in leaves)} parameters" in model.why
 
 
 def test_lipswish_has_the_lipschitz_constant_one():

@@ -82,7 +82,7 @@ def neural_sde(
     return Model(
         name="neural_sde",
         title="Neural SDE",
-        why="What one trains: a thousand parameters, and a gradient for each.",
+        why="What one trains: 875 parameters, and a gradient for each.",
         latex=r"dy = \big(-\kappa y + a\,F_w(t, y)\big)\,dt + b\,G_w(t, y) \circ dW",
         field=SDE(
             Contracting(Network(dim, width, drift, drift_key), kappa),
