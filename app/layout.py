@@ -27,6 +27,11 @@ pn.extension("mathjax")
 # The attribute is private; tests/app/test_layout.py fails if it goes.
 Syncable._debounce = 0
 
+_MESSAGES = """
+:host { overflow-y: auto; }
+ul { margin: 0; padding-left: 1.1em; line-height: 1.35; }
+li.refused { color: #e53935; font-weight: 600; }
+"""
 
 
 class Page(pn.viewable.Viewer):
@@ -101,7 +106,14 @@ class Explorer(pn.viewable.Viewer):
         self._why = pn.pane.HTML(
             "", sanitize_html=True, sizing_mode="stretch_width", margin=(0, 10)
         )
-        self._messages = pn.pane.HTML("", sanitize_html=True, sizing_mode="stretch_width")
+        # Of one height, whatever it says: the plots below must not jump while a slider moves.
+        self._messages = pn.pane.HTML(
+            "",
+            sizing_mode="stretch_width",
+            height=58,
+            margin=(2, 10),
+            stylesheets=[_MESSAGES],
+        )
         self._progress = pmui.LinearProgress(
             value=0, variant="determinate", sizing_mode="stretch_width", margin=(12, 10)
         )
@@ -109,8 +121,7 @@ class Explorer(pn.viewable.Viewer):
         self._stop = pmui.Button(label="Cancel", color="primary", variant="outlined", size="small")
         self._again = pmui.Button(label="Go on", variant="outlined", size="small", visible=False)
         self._work = pmui.Row(
-            self._progress, self._doing, self._stop, self._again, visible=False,
-            sizing_mode="stretch_width",
+            self._progress, self._doing, self._stop, self._again, sizing_mode="stretch_width"
         )  # fmt: skip
         self._tabs = pmui.Tabs(
             *((page.view.title, page) for page in self.pages.values()),
@@ -161,7 +172,9 @@ class Explorer(pn.viewable.Viewer):
         self.study.change(view=list(VIEWS)[event.new])
 
     def _describe(self) -> None:
-        model = self.study.experiment.subject
+        experiment = self.study.experiment
+        self._work.visible = VIEWS[experiment.view].steady
+        model = experiment.subject
         equation = f"$${model.latex}$$"
         if self._equation.object != equation:
             self._equation.object = equation
@@ -176,19 +189,18 @@ class Explorer(pn.viewable.Viewer):
         self._facts = report.messages
         self._say()
         unfinished = report.done < report.total
-        if unfinished:
-            self._progress.value = int(100 * report.done / report.total)
-            text = f"{report.doing} ({report.done} of {report.total})"
-            self._doing.object = html.escape(text)
-            self._stop.visible, self._again.visible = True, False
-        self._work.visible = unfinished
+        self._progress.value = int(100 * report.done / report.total)
+        doing = f"computing {report.doing}" if unfinished else "all computed"
+        self._doing.object = html.escape(f"{report.done} of {report.total}: {doing}")
+        self._stop.disabled = not unfinished
+        self._stop.visible, self._again.visible = True, False
 
     def _failed(self, experiment: Experiment, error: Exception) -> None:
         pn.state.execute(partial(self._regret, error), schedule=True)
 
     def _regret(self, error: Exception) -> None:
         self._facts = (f"The computation failed, the last picture stays: {error}",)
-        self._work.visible = False
+        self._stop.visible, self._again.visible = False, True
         self._say()
 
     def _cancel(self, event) -> None:
@@ -200,7 +212,7 @@ class Explorer(pn.viewable.Viewer):
         lines = [("refused", text) for text in self.study.refused]
         lines += [("fact", text) for text in self._facts]
         shown = "".join(f'<li class="{kind}">{html.escape(text)}</li>' for kind, text in lines)
-        shown = f'<ul role="status" class="messages">{shown}</ul>' if lines else ""
+        shown = f'<ul role="status">{shown}</ul>'
         if self._messages.object != shown:
             self._messages.object = shown
 

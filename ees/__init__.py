@@ -18,7 +18,16 @@ from ees.diagnostics import (
     gradient_discrepancy,
     reconstruction,
 )
-from ees.drivers import AbstractDriver, Brownian, BrownianPath, Clock, Increment
+from ees.drivers import (
+    AbstractDriver,
+    AbstractPath,
+    Brownian,
+    BrownianPath,
+    Clock,
+    FractionalBrownian,
+    Increment,
+    Sampled,
+)
 from ees.experiment import Experiment, run, stream
 from ees.fields import (
     ODE,
@@ -52,6 +61,7 @@ __all__ = [
     "AbstractAdjoint",
     "AbstractDriver",
     "AbstractField",
+    "AbstractPath",
     "AbstractScheme",
     "Additive",
     "Brownian",
@@ -62,6 +72,7 @@ __all__ = [
     "EES27",
     "Euler",
     "Experiment",
+    "FractionalBrownian",
     "FullBackprop",
     "General",
     "GradientDiscrepancy",
@@ -80,6 +91,7 @@ __all__ = [
     "RungeKutta",
     "SCHEMES",
     "SDE",
+    "Sampled",
     "Scalar",
     "Solution",
     "StoredStates",
