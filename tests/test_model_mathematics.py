@@ -289,3 +289,13 @@ def test_runge_kutta_schemes_err_alike_on_the_rough_equation():
         errors = [_misses("rough", scheme, seed)[0] for scheme in RUNGE_KUTTA]
         ratios.append(max(errors) / min(errors))
     assert max(ratios) < 1.5
+
+
+@pytest.mark.parametrize("hurst", [0.4, 0.6])
+def test_the_rough_equation_is_solved_exactly_along_a_fractional_path_too(hurst):
+    model = ees.MODELS["rough"]()
+    driver = ees.FractionalBrownian(jr.key(1), hurst, 0.0, 1.0, 20160, (2,))
+    ys = ees.solve(model.field, ees.RK4(), driver, model.y0, save=1009).ys
+    exact = eqx.filter_jit(model.exact)(jnp.linspace(0.0, 1.0, 20161), driver.values)[::20]
+    assert np.ptp(exact) > 0.5
+    np.testing.assert_allclose(ys, exact, rtol=0, atol=1e-6)
