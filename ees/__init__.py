@@ -11,6 +11,7 @@ from ees.adjoints import (
     RecursiveCheckpoint,
     Reversible,
     StoredStates,
+    value_gradient_and_defect,
 )
 from ees.diagnostics import (
     GradientDiscrepancy,
@@ -82,4 +83,5 @@ __all__ = [
     "run",
     "solve",
     "stream",
+    "value_gradient_and_defect",
 ]

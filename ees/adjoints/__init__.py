@@ -12,6 +12,7 @@ Two answers, and no adjoint knows the scheme, no scheme the adjoint:
 from ees.adjoints.base import NEVER, AbstractAdjoint, Marks
 from ees.adjoints.stored import FullBackprop, RecursiveCheckpoint, StoredStates
 from ees.adjoints.reversible import Reversible
+from ees.adjoints.defect import value_gradient_and_defect
 
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "RecursiveCheckpoint",
     "Reversible",
     "StoredStates",
+    "value_gradient_and_defect",
 ]

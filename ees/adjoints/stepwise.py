@@ -92,7 +92,7 @@ def _integrate_forward(perturbed, problem, marks, capacity):
     if spacing is None:
         values, state, diverged, kept = march(problem[:4], marks)
     else:
-        start = jax.eval_shape(scheme.init, field, driver.time(0), y0)
+        start = jax.eval_shape(lambda: scheme.init(field, driver.time(0), y0))
         kept = Checkpoints.of(start, spacing, bound(adjoint, capacity))
         values, state, diverged, kept = march(problem[:4], marks, kept, Checkpoints.put)
     return (values, state, diverged), (state, kept)
