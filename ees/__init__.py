@@ -7,6 +7,7 @@ and the diagnostics ask how well all of that works.
 
 from ees.adjoints import (
     AbstractAdjoint,
+    Continuous,
     FullBackprop,
     RecursiveCheckpoint,
     Reversible,
@@ -49,6 +50,7 @@ __all__ = [
     "Brownian",
     "BrownianPath",
     "Clock",
+    "Continuous",
     "Diagonal",
     "EES25",
     "EES27",

@@ -10,6 +10,7 @@ Two answers, and no adjoint knows the scheme, no scheme the adjoint:
 """
 
 from ees.adjoints.base import NEVER, AbstractAdjoint, Marks
+from ees.adjoints.continuous import Continuous
 from ees.adjoints.stored import FullBackprop, RecursiveCheckpoint, StoredStates
 from ees.adjoints.reversible import Reversible
 from ees.adjoints.defect import value_gradient_and_defect
@@ -17,6 +18,7 @@ from ees.adjoints.defect import value_gradient_and_defect
 
 __all__ = [
     "AbstractAdjoint",
+    "Continuous",
     "FullBackprop",
     "Marks",
     "NEVER",

@@ -51,6 +51,10 @@ class AbstractScheme(eqx.Module):
     def value(self, state: State) -> PyTree[Array]:
         """The solution that a state stands for."""
 
+    def restart(self, field: AbstractField, t, y: PyTree[Array]) -> State:
+        """A state afresh in the middle of a solve, from the solution there."""
+        return self.init(field, t, y)
+
     def step(self, field: AbstractField, t, state: State, dx: Increment) -> State:
         """One step forwards: the state at `t + dx.dt` from the state at `t`."""
         return self.advance(field, t, state, self.begin(field, t, state), dx)
@@ -82,6 +86,9 @@ class Undo(AbstractScheme):
 
     def init(self, field, t, y):
         return y
+
+    def restart(self, field, t, y):
+        return self.scheme.restart(field, t, y)
 
     def begin(self, field, t, state):
         return self.scheme.begin(field, t, state)
