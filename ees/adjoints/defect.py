@@ -43,7 +43,8 @@ def value_gradient_and_defect(
     """
     if not isinstance(adjoint, Reversible):
         raise ValueError(
-            f"adjoint={type(adjoint).__name__}: only ees.Reversible rebuilds states and has a defect."
+            f"adjoint={type(adjoint).__name__}: only ees.Reversible rebuilds states and so has a "
+            f"defect."
         )
 
     @functools.partial(eqx.filter_value_and_grad, has_aux=has_aux)

@@ -35,10 +35,11 @@ class Reversible(Stepwise):
       `ees.value_gradient_and_defect` asks for it; who does not ask does not pay.
 
     A defect is not a gradient error. Where the equation contracts, the way back expands: `y0`
-    may come back wrong by any factor while the gradient is right, because the adjoint has
-    forgotten that part of the path just as the solution had. Where the equation expands, a small
-    defect is magnified. A small defect says that every linearisation was made at the right
-    place; a large one says: compare with `StoredStates` (`ees.gradient_discrepancy`).
+    may come back wrong by any factor while the gradient of a loss at the end is right, because
+    the adjoint has forgotten that part of the path just as the solution had. (A loss at earlier
+    saved times has not.) Where the equation expands, a small defect is magnified. A small defect
+    says that every linearisation was made at the right place; a large one says: compare with
+    `StoredStates` (`ees.gradient_discrepancy`).
 
     **Arguments:**
 
@@ -56,7 +57,9 @@ class Reversible(Stepwise):
     **Reference:** arXiv 2509.20599, Algorithm 1.
     """
 
-    checkpoint_every: int | Literal["auto"] | None = eqx.field(static=True, default=None)
+    checkpoint_every: int | Literal["auto"] | None = eqx.field(
+        static=True, default=None, converter=lambda k: int(k) if isinstance(k, np.integer) else k
+    )
     tolerance: float = eqx.field(static=True, default=1e-6)
     max_steps: int | None = eqx.field(static=True, default=None)
     probe: Float[Array, ""] = eqx.field(default_factory=lambda: np.zeros(()))
@@ -64,7 +67,7 @@ class Reversible(Stepwise):
 
     def __check_init__(self):
         k = self.checkpoint_every
-        number = isinstance(k, int | np.integer) and not isinstance(k, bool)
+        number = isinstance(k, int) and not isinstance(k, bool)
         if not (k is None or k == "auto" or (number and k >= 1)):
             raise ValueError(
                 f'checkpoint_every={k!r}: it must be None, "auto" or a number of steps from 1 up.'
