@@ -53,9 +53,11 @@ def test_on_an_ode_it_nears_the_discrete_gradient_with_the_order_of_the_scheme(
         errors.append([relative(a, b) for a, b in zip(found, wanted)])
     assert np.max(errors[-1]) < 0.02
     for part in np.array(errors).T:
+        if part.max() < 1e-11:
+            # A symplectic scheme solves the adjoint equation of its own discrete solution.
+            continue
         found = slope(1 / counts, part)
-        # A symplectic scheme solves the adjoint equation of its own discrete solution.
-        assert found > order_of(scheme) - 0.25 or part.max() < 1e-11
+        assert found > order_of(scheme) - 0.25
         if name in ("EES25", "EES27", "Euler", "Midpoint", "RK4"):
             # Not better either, as for Heun and Reversible Heun, whose first terms cancel.
             assert found < order_of(scheme) + 0.25

@@ -23,10 +23,13 @@ class Continuous(AbstractAdjoint):
 
     This is *not* the gradient of the discrete solution, nor of any other function: it
     approximates the gradient of the exact solution, and differs from the discrete one by the
-    scheme's order of convergence in the step size, for every scheme, exactly reversible ones
-    included. A descent may stall where the two disagree. Where the equation contracts, $y$ runs
-    away on the way back. The gradient with respect to the scheme's own coefficients is 0, as
-    the exact solution does not depend on them.
+    scheme's order of convergence in the step size, even where the scheme is exactly reversible.
+    (Symplectic schemes are the exception: on an ODE the implicit midpoint rule has no
+    difference at all.) A descent may stall where the two disagree. Where the equation contracts,
+    $y$ runs away on the way back from one saved time to the one before. The gradient with
+    respect to the scheme's own coefficients is 0: the exact solution does not depend on them.
+
+    An implicit scheme solves for $y$, $a$ and $g$ at once: affordable for few parameters.
 
     Along one step the path is a straight line, and the equation an ODE. A scheme that remembers
     more than the solution starts afresh where $a$ jumps and, with noise, where the path has a

@@ -35,6 +35,10 @@ class AbstractScheme(eqx.Module):
     def init(self, field: AbstractField, t: Float[Array, ""], y: PyTree[Array]) -> State:
         """The scheme's state at the start, from the solution there."""
 
+    def restart(self, field: AbstractField, t, y: PyTree[Array]) -> State:
+        """A state afresh in the middle of a solve, from the solution there."""
+        return self.init(field, t, y)
+
     @abc.abstractmethod
     def begin(self, field: AbstractField, t: Float[Array, ""], state: State) -> PyTree[Array]:
         """What a step away from `state` evaluates first, in either direction; may be `()`."""
@@ -50,10 +54,6 @@ class AbstractScheme(eqx.Module):
     @abc.abstractmethod
     def value(self, state: State) -> PyTree[Array]:
         """The solution that a state stands for."""
-
-    def restart(self, field: AbstractField, t, y: PyTree[Array]) -> State:
-        """A state afresh in the middle of a solve, from the solution there."""
-        return self.init(field, t, y)
 
     def step(self, field: AbstractField, t, state: State, dx: Increment) -> State:
         """One step forwards: the state at `t + dx.dt` from the state at `t`."""
