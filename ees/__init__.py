@@ -7,10 +7,12 @@ and the diagnostics ask how well all of that works.
 
 from ees.adjoints import (
     AbstractAdjoint,
+    Continuous,
     FullBackprop,
     RecursiveCheckpoint,
     Reversible,
     StoredStates,
+    value_gradient_and_defect,
 )
 from ees.diagnostics import (
     GradientDiscrepancy,
@@ -76,6 +78,7 @@ __all__ = [
     "Brownian",
     "BrownianPath",
     "Clock",
+    "Continuous",
     "Diagonal",
     "EES25",
     "EES27",
@@ -122,4 +125,5 @@ __all__ = [
     "run",
     "solve",
     "stream",
+    "value_gradient_and_defect",
 ]

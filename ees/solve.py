@@ -87,9 +87,10 @@ def reverse(
 def _run(field, scheme, driver, start, adjoint, save, back) -> Solution:
     steps = driver.steps if isinstance(driver.steps, jax.core.Tracer) else int(driver.steps)
     save = _check_save(save, steps)
+    adjoint = adjoint.ready(field, scheme, driver, start)
     # A program that is neither differentiated nor embedded needs no bound on its steps, and
     # without one it serves every number of steps.
-    leaves = jtu.tree_leaves((field, driver, start))
+    leaves = jtu.tree_leaves((field, driver, start, adjoint))
     embedded = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
     bounded = save == "all" or (adjoint.bounded and embedded) or isinstance(adjoint, FullBackprop)
     capacity = steps if isinstance(steps, int) and bounded else None
