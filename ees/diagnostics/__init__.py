@@ -1,6 +1,8 @@
 """Questions about a scheme on an equation, each a pure function with a labelled answer."""
 
+from ees.diagnostics.convergence import Convergence, convergence
 from ees.diagnostics.critical_step import CriticalStep, Spectrum, critical_step, spectrum
+from ees.diagnostics.error_curve import ErrorCurve
 from ees.diagnostics.gradients import GradientDiscrepancy, gradient_discrepancy
 from ees.diagnostics.reconstruction import Reconstruction, reconstruction
 from ees.diagnostics.stability import (
@@ -13,11 +15,14 @@ from ees.diagnostics.stability import (
 
 __all__ = [
     "CROSS_SECTIONS",
+    "Convergence",
     "CriticalStep",
     "CrossSection",
+    "ErrorCurve",
     "GradientDiscrepancy",
     "Reconstruction",
     "Spectrum",
+    "convergence",
     "critical_step",
     "gradient_discrepancy",
     "linear_stability",

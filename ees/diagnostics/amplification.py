@@ -1,8 +1,8 @@
 """The matrix of one step on the linear test equation, read off the scheme's own `step`.
 
 On $dy = \\lambda y\\,dt + \\mu y \\circ dW$ a step multiplies the scheme's state by a matrix
-$M(\\rho)$ with $\\rho = \\lambda\\,dt + \\mu\\,dW$: by a number $R(\\rho)$ for a Runge-Kutta scheme, by a 2 x 2
-matrix for a scheme that carries a second copy of the solution.
+$M(\\rho)$ with $\\rho = \\lambda\\,dt + \\mu\\,dW$: by a number $R(\\rho)$ for a Runge-Kutta
+scheme, by a 2 x 2 matrix for a scheme that carries a second copy of the solution.
 """
 
 import equinox as eqx
