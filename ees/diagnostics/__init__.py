@@ -4,6 +4,7 @@ from ees.diagnostics.convergence import Convergence, convergence
 from ees.diagnostics.critical_step import CriticalStep, Spectrum, critical_step, spectrum
 from ees.diagnostics.error_curve import ErrorCurve
 from ees.diagnostics.gradients import GradientDiscrepancy, gradient_discrepancy
+from ees.diagnostics.memory import Memory, memory
 from ees.diagnostics.reconstruction import Reconstruction, reconstruction
 from ees.diagnostics.stability import (
     CROSS_SECTIONS,
@@ -20,6 +21,7 @@ __all__ = [
     "CrossSection",
     "ErrorCurve",
     "GradientDiscrepancy",
+    "Memory",
     "Reconstruction",
     "Spectrum",
     "convergence",
@@ -27,6 +29,7 @@ __all__ = [
     "gradient_discrepancy",
     "linear_stability",
     "mean_square_stability",
+    "memory",
     "reconstruction",
     "spectrum",
 ]

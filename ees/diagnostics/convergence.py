@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 from ees._pytree import as_arrays, distance
 from ees.diagnostics.error_curve import ErrorCurve, error_curve
 from ees.diagnostics.gradients import half_square
-from ees.drivers import AbstractDriver, divisors
+from ees.drivers import AbstractDriver, Brownian, divisors
 from ees.fields import AbstractField
 from ees.schemes import RK4, AbstractScheme
 from ees.solve import solve
@@ -30,7 +30,7 @@ class Convergence(eqx.Module):
       same paths, so that what their samples share cancels.
     - `pathwise`: $\\exp \\mathbb E \\log \\max_t |y_h(t) - y(t)|$, the error of a typical path; the
       maximum is over at most 65 times that all step counts share.
-    - `evaluations`: `(counts,)`, field evaluations per path.
+    - `evaluations`: `(counts,)`, field evaluations, the mean over the paths.
     - `diverged`: `(counts,)`, the number of paths whose values were not all finite.
     - `paths`: the number of paths; 1 for an ODE.
     """
@@ -40,7 +40,7 @@ class Convergence(eqx.Module):
     strong: ErrorCurve
     weak: ErrorCurve
     pathwise: ErrorCurve
-    evaluations: Int[np.ndarray, " counts"]
+    evaluations: Float[np.ndarray, " counts"]
     diverged: Int[np.ndarray, " counts"]
     paths: int = eqx.field(static=True)
 
@@ -100,7 +100,7 @@ def convergence(
     # Drawn out here, so that another function that draws is not another program.
     batches = keys.reshape(-1, batch)
     found = [_compare(eqx.filter_vmap(draw)(keys), *problem) for keys in batches]
-    end, largest, gain, size, value = (
+    end, largest, gain, evaluations, size, value = (
         np.concatenate([np.asarray(part, float) for part in parts], axis=-1)[..., :paths]
         for parts in zip(*found)
     )
@@ -118,7 +118,7 @@ def convergence(
         strong=error_curve(hs, end**2, np.sqrt, floor),
         weak=error_curve(hs, gain, lambda mean: np.maximum(mean, 0), weak_floor, signed=True),
         pathwise=error_curve(hs, logarithm, np.exp, floor),
-        evaluations=scheme.evaluations * counts,
+        evaluations=evaluations.mean(axis=1),
         diverged=diverged.sum(axis=1),
         paths=paths,
     )
@@ -126,11 +126,11 @@ def convergence(
 
 @eqx.filter_jit
 def _compare(drivers, field, scheme, y0, solution, functional, counts, times):
-    """Errors `(counts, paths)`: at the end, the largest, of the functional; then the solution's
-    own size and functional at the end, `(paths,)`."""
+    """Errors `(counts, paths)`: at the end, the largest, of the functional; and evaluations.
+    Then the size and the functional of the solution itself at the end, `(paths,)`."""
     how, resolution = solution
     if isinstance(how, AbstractScheme):
-        wanted = _run(field, how, drivers, y0, resolution, times)
+        wanted = _run(field, how, drivers, y0, resolution, times).ys
     else:
         wanted = _known(how, drivers, resolution, times)
     end = _last(wanted)
@@ -138,8 +138,9 @@ def _compare(drivers, field, scheme, y0, solution, functional, counts, times):
 
     def at(n):
         found = _run(field, scheme, drivers, y0, n, times)
-        apart = jax.vmap(jax.vmap(distance))(found, wanted)
-        return apart[:, -1], apart.max(axis=1), jax.vmap(functional)(_last(found)) - value
+        apart = jax.vmap(jax.vmap(distance))(found.ys, wanted)
+        gain = jax.vmap(functional)(_last(found.ys)) - value
+        return apart[:, -1], apart.max(axis=1), gain, found.evaluations
 
     size = jax.vmap(distance)(end, jtu.tree_map(jnp.zeros_like, end))
     return *jax.lax.map(at, counts), size, value
@@ -148,7 +149,7 @@ def _compare(drivers, field, scheme, y0, solution, functional, counts, times):
 def _run(field, scheme, drivers, y0, steps, times):
     def along(driver):
         # The same number of steps for all paths: a loop whose length is batched is no loop.
-        return solve(field, scheme, driver.with_steps(steps), y0, save=times + 1).ys
+        return solve(field, scheme, driver.with_steps(steps), y0, save=times + 1)
 
     return eqx.filter_vmap(along)(drivers)
 
@@ -179,6 +180,11 @@ def _check(driver, counts, fine, paths, batch) -> Int[np.ndarray, " counts"]:
         raise ValueError(
             f"counts={list(counts)}: they must be different, at least one, and each less than "
             f"fine={fine}."
+        )
+    if isinstance(driver, Brownian):
+        raise ValueError(
+            "driver=Brownian: with another number of steps it is another path; take "
+            "ees.BrownianPath, which holds its path fixed."
         )
     for steps in (fine, *counts):
         driver.with_steps(steps)
