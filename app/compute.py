@@ -5,6 +5,7 @@ two pieces the event loop is free, and a run that is no longer wanted stops.
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,6 +16,9 @@ from ees.results import Report
 # Two pools, so that nobody's slider waits behind somebody's sweep.
 _QUICK = ThreadPoolExecutor(2, thread_name_prefix="quick")
 _STEADY = ThreadPoolExecutor(2, thread_name_prefix="steady")
+
+# Seconds between two pictures of one run: a browser that draws more often than it can falls behind.
+_PACE = 0.2
 
 
 class Computation:
@@ -52,19 +56,23 @@ class Computation:
             # A request that was overtaken while it waited for a thread is not even begun.
             return next(reports, None) if mine == self._newest else None
 
+        waiting, shown_at = None, -math.inf
         while True:
             try:
                 report = await loop.run_in_executor(pool, advance)
+                failure = None
             except (ValueError, FloatingPointError, MemoryError, RuntimeError) as error:
-                if mine > self._shown:
-                    self._fail(experiment, error)
-                return False
+                report, failure = None, error
+            waiting = waiting if report is None else report
+            due = report is None or loop.time() - shown_at > _PACE
+            if due and waiting is not None and mine >= self._shown:
+                self._shown = mine
+                self._show(experiment, waiting)
+                waiting, shown_at = None, loop.time()
+            if failure is not None and mine == self._newest:
+                self._fail(experiment, failure)
             if report is None:
-                return mine == self._newest
-            if mine < self._shown:
-                return False
-            self._shown = mine
-            self._show(experiment, report)
+                return failure is None and mine == self._newest
 
 
 async def apart(function: Callable, *arguments):

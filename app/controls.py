@@ -1,31 +1,28 @@
 """The sidebar: a widget for each field of the experiment, bound both ways to the Study."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import panel as pn
 import panel_material_ui as pmui
-import param
 
 from app.export import WIDTHS
 from app.study import Study
-from ees import MODELS, SCHEMES
+from ees import MODELS, SCHEMES, Experiment
 from ees.experiment import STEP_COUNTS
 
 
+# Lowest, highest, default.
 _OPTIONS = {
     "EES25": {"x": (-0.4, 0.45, 0.1)},
     "EES27": {"x": (-0.4, 0.45, 0.0541)},
 }
 
-
 _GREEK = {"theta": "θ", "mu": "μ", "sigma": "σ", "alpha": "α", "kappa": "κ", "rho": "ρ", "beta": "β"}
 
 
 class Controls(pn.viewable.Viewer):
-    """All controls of a session.
-
-    - `released`: counts the times that a control was let go with a new experiment.
-    """
-
-    released = param.Integer(default=0)
+    """All controls of a session."""
 
     def __init__(self, study: Study, **params):
         super().__init__(**params)
@@ -37,7 +34,7 @@ class Controls(pn.viewable.Viewer):
         self.model = pmui.Select(label="Model", options=titles, **wide)
         self.steps = pmui.DiscreteSlider(label="Step size h", **wide)
         self._counts = pn.pane.HTML("", margin=(-8, 14, 4, 14))
-        self.schemes = pmui.CheckBoxGroup(label="Schemes", options=schemes, size="small")
+        self.schemes = pmui.CheckBoxGroup(label="Schemes", options=schemes, size="small", inline=True)
         self.equal = pmui.RadioButtonGroup(
             label="Compare at",
             options={"equal steps": "steps", "equal evaluations": "evaluations"},
@@ -50,16 +47,16 @@ class Controls(pn.viewable.Viewer):
             label="Precision", options=["float64", "float32"], **wide
         )
         self.width = pmui.Select(label="Width of exported figures", options=WIDTHS, **wide)
-        self._parameters = pmui.Column(sizing_mode="stretch_width", margin=0)
-        self._options = pmui.Column(sizing_mode="stretch_width", margin=0)
+        self._parameters = _Knobs(self._change_parameter, study.settle)
+        self._options = _Knobs(self._change_option, study.settle)
         self._layout = pmui.Column(
             self.model,
             self.steps,
             self._counts,
-            self._parameters,
             self.schemes,
             self._options,
             self.equal,
+            self._parameters,
             self.horizon,
             self.seed,
             self.component,
@@ -70,28 +67,25 @@ class Controls(pn.viewable.Viewer):
         self._follow()
         for name in ("model", "schemes", "equal", "horizon", "seed", "component", "precision"):
             getattr(self, name).param.watch(self._set(name), "value")
-        self.steps.param.watch(self._set("steps", release=False), "value")
-        self.steps.param.watch(lambda event: self._release(), "value_throttled")
+        self.steps.param.watch(self._set("steps", settle=False), "value")
+        self.steps.param.watch(lambda event: study.settle(), "value_throttled")
         study.param.watch(lambda event: self._follow(), "experiment")
 
     def __panel__(self):
         return self._layout
 
-    def _set(self, name: str, release: bool = True):
+    def _set(self, name: str, settle: bool = True):
         def change(event):
             if self._syncing or event.new is None:
                 return
             value = tuple(event.new) if isinstance(event.new, list) else event.new
             if self._study.change(**{name: value}):
-                if release:
-                    self._release()
+                if settle:
+                    self._study.settle()
             else:
                 self._follow()
 
         return change
-
-    def _release(self) -> None:
-        self.released += 1
 
     def _follow(self) -> None:
         """Every control to what the Study says."""
@@ -114,8 +108,8 @@ class Controls(pn.viewable.Viewer):
             if set(self.schemes.value) != set(experiment.schemes):
                 self.schemes.value = list(experiment.schemes)
             self._counts.object = self._spent()
-            self._follow_parameters()
-            self._follow_options()
+            self._parameters.follow(_parameter_knobs(experiment))
+            self._options.follow(_option_knobs(experiment))
         finally:
             self._syncing = was
 
@@ -127,78 +121,104 @@ class Controls(pn.viewable.Viewer):
         rows = (f"{name}: N = {n}, h = {experiment.horizon / n:.4g}" for name, n in counts.items())
         return "<br>".join(rows)
 
-    def _follow_parameters(self) -> None:
-        parameters = self._study.experiment.subject.parameters
-        sliders = list(self._parameters)
-        if [(s.name, s.start, s.end) for s in sliders] != [
-            (p.name, p.low, p.high) for p in parameters
-        ]:
-            sliders = [self._slider(p.name, p.low, p.high, p.value, p.unit) for p in parameters]
-            self._parameters[:] = sliders
-        for slider, parameter in zip(sliders, parameters):
-            if slider.value != parameter.value:
-                slider.value = parameter.value
+    def _change_parameter(self, name: str, value: float) -> bool:
+        now = dict(self._study.experiment.parameters)
+        return self._study.change(parameters={**now, name: value})
 
-    def _slider(self, name, low, high, value, unit):
-        shown = _GREEK.get(name, name)
+    def _change_option(self, name: str, value: float) -> bool:
+        scheme, option = name.split(".")
+        now = {name: dict(given) for name, given in self._study.experiment.options.items()}
+        now.setdefault(scheme, {})[option] = value
+        return self._study.change(options=now)
+
+
+def _parameter_knobs(experiment: Experiment) -> list["Knob"]:
+    return [
+        Knob(p.name, _greek(p.name) + (f" ({p.unit})" if p.unit else ""), p.low, p.high, p.value)
+        for p in experiment.subject.parameters
+    ]
+
+
+def _option_knobs(experiment: Experiment) -> list["Knob"]:
+    return [
+        Knob(
+            f"{scheme}.{option}",
+            f"{option} of {experiment.scheme(scheme).name}",
+            low,
+            high,
+            experiment.options.get(scheme, {}).get(option, default),
+        )
+        for scheme in experiment.schemes
+        for option, (low, high, default) in _OPTIONS.get(scheme, {}).items()
+    ]
+
+
+class Knob(NamedTuple):
+    """A number that a slider sets: a name, a label, a closed range, and its value."""
+
+    name: str
+    label: str
+    low: float
+    high: float
+    value: float
+
+
+class _Knobs(pn.viewable.Viewer):
+    """Sliders that follow a list of knobs, and are built anew only for other knobs.
+
+    **Arguments:** `change(name, value)`: is told of a move and says whether it fitted;
+    `release()`: is told when a slider is let go.
+    """
+
+    def __init__(self, change: Callable[[str, float], bool], release: Callable[[], None], **params):
+        super().__init__(**params)
+        self._change, self._release = change, release
+        self._knobs: list[Knob] = []
+        self._following = False
+        self._column = pmui.Column(sizing_mode="stretch_width", margin=0)
+
+    def __panel__(self):
+        return self._column
+
+    def follow(self, knobs: list[Knob]) -> None:
+        """The sliders of these knobs, at their values."""
+        was, self._following = self._following, True
+        try:
+            if [k[:4] for k in knobs] != [k[:4] for k in self._knobs]:
+                self._column[:] = [self._slider(knob) for knob in knobs]
+            self._knobs = knobs
+            for slider, knob in zip(self._column, knobs):
+                if slider.value != knob.value:
+                    slider.value = knob.value
+        finally:
+            self._following = was
+
+    def _slider(self, knob: Knob):
         slider = pmui.EditableFloatSlider(
-            name=name,
-            label=f"{shown} ({unit})" if unit else shown,
-            start=low,
-            end=high,
-            fixed_start=low,
-            fixed_end=high,
-            step=(high - low) / 1000 if high - low < 90 else 1.0,
-            value=value,
+            label=knob.label,
+            start=knob.low,
+            end=knob.high,
+            fixed_start=knob.low,
+            fixed_end=knob.high,
+            step=(knob.high - knob.low) / 1000 if knob.high - knob.low < 90 else 1.0,
+            value=knob.value,
             sizing_mode="stretch_width",
             size="small",
         )
 
         def change(event):
-            if not self._syncing and event.new is not None:
-                now = dict(self._study.experiment.parameters)
-                if not self._study.change(parameters={**now, name: float(event.new)}):
-                    self._follow()
+            if self._following or event.new is None:
+                return
+            if not self._change(knob.name, float(event.new)):
+                self.follow(self._knobs)
 
         slider.param.watch(change, "value")
         slider.param.watch(lambda event: self._release(), "value_throttled")
         return slider
 
-    def _follow_options(self) -> None:
-        experiment = self._study.experiment
-        wanted = [(s, o) for s in experiment.schemes for o in _OPTIONS.get(s, ())]
-        sliders = list(self._options)
-        if [s.name for s in sliders] != [f"{s}.{o}" for s, o in wanted]:
-            sliders = [self._option(scheme, option) for scheme, option in wanted]
-            self._options[:] = sliders
-        for slider, (scheme, option) in zip(sliders, wanted):
-            value = experiment.options.get(scheme, {}).get(option, _OPTIONS[scheme][option][2])
-            if slider.value != value:
-                slider.value = value
 
-    def _option(self, scheme, option):
-        low, high, default = _OPTIONS[scheme][option]
-        slider = pmui.FloatSlider(
-            name=f"{scheme}.{option}",
-            label=f"{option} of {SCHEMES[scheme]().name}",
-            start=low,
-            end=high,
-            step=0.01,
-            value=default,
-            sizing_mode="stretch_width",
-            size="small",
-        )
-
-        def change(event):
-            if not self._syncing:
-                now = {name: dict(given) for name, given in self._study.experiment.options.items()}
-                now.setdefault(scheme, {})[option] = float(event.new)
-                if not self._study.change(options=now):
-                    self._follow()
-
-        slider.param.watch(change, "value")
-        slider.param.watch(lambda event: self._release(), "value_throttled")
-        return slider
+def _greek(name: str) -> str:
+    return _GREEK.get(name, name)
 
 
 def _plain(symbol: str) -> str:

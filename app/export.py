@@ -5,6 +5,7 @@ import threading
 
 import holoviews as hv
 import matplotlib
+from matplotlib.collections import PathCollection
 
 from app.figure import element
 from app.theme import PRINT
@@ -73,23 +74,28 @@ print(f"{{plot.title}}: wrote {{sum(len(s.x) for s in plot.series)}} points to {
 
 
 def _arrange(drawn, inches: float) -> None:
-    """Exact width, two thirds as high, the legend below the axes."""
+    """Exact width, two thirds as high, the legend below the axes with line and marker."""
     axes = drawn.axes[0]
-    handles, labels = axes.get_legend_handles_labels()
+    axes.set_aspect("auto")
+    axes.set_box_aspect(None)
+    entries = {}
+    for handle, name in zip(*axes.get_legend_handles_labels()):
+        empty = isinstance(handle, PathCollection) and not len(handle.get_offsets())
+        if not (empty or name.startswith("_")):
+            entries.setdefault(name, []).append(handle)
     for legend in (*drawn.legends, *(a.get_legend() for a in drawn.axes)):
         if legend is not None:
             legend.remove()
-    first = {name: handle for handle, name in reversed(list(zip(handles, labels)))}
-    names = [name for name in dict.fromkeys(labels) if not name.startswith("_")]
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     drawn.set_size_inches(inches, inches * 2 / 3)
     drawn.set_layout_engine("constrained")
     drawn.legend(
-        [first[name] for name in names],
-        names,
+        [tuple(handles[:2]) for handles in entries.values()],
+        list(entries),
         loc="outside lower center",
         ncols=3,
         frameon=False,
-        handlelength=4,
+        handlelength=3,
+        columnspacing=1,
     )

@@ -11,7 +11,8 @@ import holoviews as hv
 import numpy as np
 import panel as pn
 from bokeh.core.properties import value
-from bokeh.models import Legend
+from bokeh.models import CustomJS, Legend
+from bokeh.themes import Theme
 
 from app.theme import CURSOR, STYLES, Style, style
 from ees import SCHEMES
@@ -21,23 +22,42 @@ from ees.results import Axis, Plot, Series
 hv.extension("bokeh", "matplotlib", logo=False)
 # With software rendering, WebGL costs hundreds of milliseconds an update.
 hv.renderer("bokeh").webgl = False
+# HoloViews' own theme writes black titles, on dark pages too.
+hv.renderer("bokeh").theme = Theme(json={})
 
 # On the wire, and on any screen, 24 bits of position are enough.
 _WIRE = np.float32
-_HEIGHT = 400
+_HEIGHT = 420
+_LEGEND_COLUMNS = 5
+_TIME_OFF, _TIME_APART = 0.05, 0.06  # of the window's height
+# MathJax paints a label once, in the colour of the page at that time; a label that changes is
+# painted again.
+_RELABEL = """
+const text = axis.axis_label
+axis.axis_label = text.endsWith(" ") ? text.trimEnd() : text + " "
+"""
+_CURSOR_LABEL = "chosen h"
 _POOL = tuple(dict.fromkeys(("reference", *STYLES, *SCHEMES)))
 
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """One glyph of a plot: a line, its markers, or the crosses where lines left."""
+    """One glyph of a plot: a line, its markers, the cross where it left, or the time there."""
 
-    kind: str  # "curve", "markers" or "cross"
+    kind: str  # "curve", "markers", "cross" or "time"
     key: str
     label: str
     style: Style
     x: np.ndarray
     y: np.ndarray
+
+    @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """What the glyph's source holds."""
+        columns = {"x": self.x.astype(_WIRE), "y": self.y.astype(_WIRE)}
+        if self.kind == "time":
+            columns["text"] = np.array([f"t = {x:.4g}" for x in self.x], object)
+        return columns
 
 
 def layers(plot: Plot) -> list[Layer]:
@@ -46,15 +66,23 @@ def layers(plot: Plot) -> list[Layer]:
     found = []
     if plot.cursor is not None:
         x, y = np.full(2, plot.cursor), np.array(plot.window)
-        found.append(Layer("curve", "cursor", "chosen h", CURSOR, x, y))
+        found.append(Layer("curve", "cursor", _CURSOR_LABEL, CURSOR, x, y))
     for series in plot.series:
         look = style(series.key)
         found.append(Layer("curve", series.key, series.label, look, series.x, series.y))
         x, y = (series.x, series.y) if series.marks else (empty, empty)
         found.append(Layer("markers", series.key, series.label, look, x, y))
+    above = 0
     for series in plot.series:
+        look = style(series.key)
         x, y = np.array(series.left or (empty, empty)).reshape(2, -1)
-        found.append(Layer("cross", series.key, series.label, style(series.key), x, y))
+        found.append(Layer("cross", series.key, series.label, look, x, y))
+        # Schemes that leave together would write their times on top of each other.
+        low, high = plot.window or (0.0, 1.0)
+        rise = (high - low) * (_TIME_OFF + _TIME_APART * above)
+        y = np.where(y > (low + high) / 2, y - rise, y + rise)
+        found.append(Layer("time", series.key, series.label, look, x, y))
+        above += series.left is not None
     return found
 
 
@@ -76,8 +104,8 @@ def element(plot: Plot) -> hv.Overlay:
             ylabel=label(plot.y, "$$", "$$"),
             title=plot.title,
             responsive=True,
-            min_height=_HEIGHT,
-            legend_position="right",
+            height=_HEIGHT,
+            legend_position="top",
             legend_limit=1000,
             show_grid=True,
             tools=["crosshair"],
@@ -90,7 +118,6 @@ def element(plot: Plot) -> hv.Overlay:
             xlabel=label(plot.x),
             ylabel=label(plot.y),
             title="",
-            legend_position="right",
             backend="matplotlib",
         ),
     )
@@ -108,7 +135,16 @@ def _glyph(layer: Layer):
                 backend="bokeh",
             ),
             hv.opts.Curve(
-                color=look.colour, linestyle=dash, linewidth=look.width / 2, backend="matplotlib"
+                color=look.colour, linestyle=dash, linewidth=look.width * 0.45, backend="matplotlib"
+            ),
+        )
+    if layer.kind == "time":
+        return hv.Labels((layer.x, layer.y, layer.columns["text"]), ["x", "y"], "text").opts(
+            hv.opts.Labels(
+                text_color=look.colour, text_font_size="9pt", text_align="right", backend="bokeh"
+            ),
+            hv.opts.Labels(
+                color=look.colour, size=6, horizontalalignment="right", backend="matplotlib"
             ),
         )
     cross = layer.kind == "cross"
@@ -122,7 +158,7 @@ def _glyph(layer: Layer):
         ),
         hv.opts.Scatter(
             color=look.colour,
-            marker="x" if cross else look.marker[1],
+            marker="X" if cross else look.marker[1],
             s=36 if cross else 6,
             linewidth=1.5 if cross else 0.5,
             backend="matplotlib",
@@ -143,14 +179,25 @@ def _span(plot: Plot) -> tuple[float, float]:
 def _finish(plot, _element) -> None:
     figure = plot.state
     figure.toolbar.logo = None
+    figure.title.text_font_size = "0.9em"
     for axis in (*figure.xaxis, *figure.yaxis):
-        axis.axis_label_text_font_size = "0.95em"
+        axis.axis_label_text_font_size = "0.9em"
+        axis.js_on_change("axis_label_text_color", CustomJS(args={"axis": axis}, code=_RELABEL))
     for legend in figure.select(Legend):
-        # A click on an entry mutes its curve; the legend then says so by itself.
-        legend.click_policy = "hide"
-        legend.border_line_alpha = 0
-        legend.background_fill_alpha = 0
-        legend.glyph_width = 42
+        # A click on an entry hides its curve; the legend then says so by itself.
+        legend.update(
+            click_policy="hide",
+            location="left",
+            orientation="horizontal",
+            ncols=_LEGEND_COLUMNS,
+            label_text_font_size="0.8em",
+            border_line_alpha=0,
+            background_fill_alpha=0,
+            glyph_width=42,
+            spacing=6,
+            padding=2,
+            margin=2,
+        )
 
 
 class LivePlot(pn.viewable.Viewer):
@@ -172,18 +219,18 @@ class LivePlot(pn.viewable.Viewer):
         rendered = hv.renderer("bokeh").get_plot(element(dataclasses.replace(blank, series=pool)))
         self._figure = rendered.state
         self._glyphs = [part.handles for part in rendered.subplots.values()]
-        legend = self._figure.select_one(Legend)
-        self._entries = {entry.label.value: entry for entry in legend.items}
+        self._legend = self._figure.select_one(Legend)
+        self._entries = {entry.label.value: entry for entry in self._legend.items}
         self._shown: set[str] = set(_POOL)
         self._pane = pn.pane.Bokeh(
-            self._figure, sizing_mode="stretch_width", min_height=_HEIGHT, margin=(5, 10)
+            self._figure, sizing_mode="stretch_width", height=_HEIGHT, margin=(5, 10)
         )
-        self.show(blank)
+        self.draw(blank)
 
     def __panel__(self):
         return self._pane
 
-    def show(self, plot: Plot) -> None:
+    def draw(self, plot: Plot) -> None:
         """Draws a plot of the same kind: new arrays into the glyphs that are on screen."""
         before, self.plot = self.plot, plot
         given = {series.key: series for series in plot.series}
@@ -192,16 +239,18 @@ class LivePlot(pn.viewable.Viewer):
         drawn = layers(dataclasses.replace(plot, series=pool))
         for handles, layer in zip(self._glyphs, drawn, strict=True):
             if layer.key in given or layer.key in self._shown:
-                x, y = layer.x.astype(_WIRE), layer.y.astype(_WIRE)
-                handles["source"].data = {"x": x, "y": y}
+                handles["source"].data = layer.columns
             # What the user hid by the legend stays hidden until its series comes anew.
             if (layer.key in given) != (layer.key in self._shown) and layer.key != "cursor":
                 handles["glyph_renderer"].visible = layer.key in given
-        for key, entry in self._entries.items():
-            if key in _POOL:
-                entry.visible = key in given
-                if key in given and entry.label.value != given[key].label:
-                    entry.label = value(given[key].label)
+        for key, series in given.items():
+            if self._entries[key].label.value != series.label:
+                self._entries[key].label = value(series.label)
+        cursor = () if plot.cursor is None else (_CURSOR_LABEL,)
+        entries = [self._entries[key] for key in (*given, *cursor)]
+        # Hidden entries would still take up room.
+        if self._legend.items != entries:
+            self._legend.items = entries
         self._shown = set(given) | {"cursor"}
         figure = self._figure
         figure.title.text = plot.title

@@ -16,7 +16,7 @@ from app.controls import Controls
 from app.figure import LivePlot
 from app.study import Study
 from app.views import VIEWS, View
-from ees import Experiment
+from ees import Experiment, run
 from ees.questions import BLANKS
 from ees.results import Report
 
@@ -27,6 +27,11 @@ pn.extension("mathjax")
 # The attribute is private; tests/app/test_layout.py fails if it goes.
 Syncable._debounce = 0
 
+_MESSAGES = """
+:host { overflow-y: auto; }
+ul { margin: 0; padding-left: 1.1em; line-height: 1.35; }
+li.refused { color: #e53935; font-weight: 600; }
+"""
 
 
 class Page(pn.viewable.Viewer):
@@ -48,11 +53,11 @@ class Page(pn.viewable.Viewer):
     def __panel__(self):
         return self._layout
 
-    def show(self, experiment: Experiment, report: Report) -> None:
+    def draw(self, experiment: Experiment, report: Report) -> None:
         """Draws a report's plots."""
         self.experiment = experiment
         for plot in report.plots:
-            self._live[plot.key].show(plot)
+            self._live[plot.key].draw(plot)
 
     def _exports(self, key: str) -> pmui.Row:
         """A button for each format; files are made when asked for, in a thread."""
@@ -101,7 +106,14 @@ class Explorer(pn.viewable.Viewer):
         self._why = pn.pane.HTML(
             "", sanitize_html=True, sizing_mode="stretch_width", margin=(0, 10)
         )
-        self._messages = pn.pane.HTML("", sanitize_html=True, sizing_mode="stretch_width")
+        # Of one height, whatever it says: the plots below must not jump while a slider moves.
+        self._messages = pn.pane.HTML(
+            "",
+            sizing_mode="stretch_width",
+            height=58,
+            margin=(2, 10),
+            stylesheets=[_MESSAGES],
+        )
         self._progress = pmui.LinearProgress(
             value=0, variant="determinate", sizing_mode="stretch_width", margin=(12, 10)
         )
@@ -109,8 +121,7 @@ class Explorer(pn.viewable.Viewer):
         self._stop = pmui.Button(label="Cancel", color="primary", variant="outlined", size="small")
         self._again = pmui.Button(label="Go on", variant="outlined", size="small", visible=False)
         self._work = pmui.Row(
-            self._progress, self._doing, self._stop, self._again, visible=False,
-            sizing_mode="stretch_width",
+            self._progress, self._doing, self._stop, self._again, sizing_mode="stretch_width"
         )  # fmt: skip
         self._tabs = pmui.Tabs(
             *((page.view.title, page) for page in self.pages.values()),
@@ -119,6 +130,7 @@ class Explorer(pn.viewable.Viewer):
             sizing_mode="stretch_width",
         )
         self._facts: tuple[str, ...] = ()
+        self._halted = False
         self._stop.on_click(self._cancel)
         self._again.on_click(lambda event: self.refresh())
         self._tabs.param.watch(self._turn, "active")
@@ -148,20 +160,26 @@ class Explorer(pn.viewable.Viewer):
         pn.state.execute(self._refresh)
 
     async def _refresh(self) -> None:
+        self._halted = False
         experiment = self.study.experiment
         await self.computation.run(experiment, VIEWS[experiment.view].steady)
 
     def _changed(self, event) -> None:
-        view = event.new.view
-        self._tabs.active = list(VIEWS).index(view)
+        self._tabs.active = list(VIEWS).index(event.new.view)
+        if event.new.view != event.old.view:
+            self._facts = ()
+            self._say()
         self._describe()
         self.refresh()
 
     def _turn(self, event) -> None:
-        self.study.change(view=list(VIEWS)[event.new])
+        if self.study.change(view=list(VIEWS)[event.new]):
+            self.study.settle()
 
     def _describe(self) -> None:
-        model = self.study.experiment.subject
+        experiment = self.study.experiment
+        self._work.visible = VIEWS[experiment.view].steady
+        model = experiment.subject
         equation = f"$${model.latex}$$"
         if self._equation.object != equation:
             self._equation.object = equation
@@ -169,38 +187,48 @@ class Explorer(pn.viewable.Viewer):
 
     def _show(self, experiment: Experiment, report: Report) -> None:
         # What draws changes Bokeh models, for which a served document must be locked.
-        pn.state.execute(partial(self._draw, experiment, report), schedule=True)
+        pn.state.execute(partial(self.draw, experiment, report), schedule=True)
 
-    def _draw(self, experiment: Experiment, report: Report) -> None:
-        self.pages[experiment.view].show(experiment, report)
+    def draw(self, experiment: Experiment, report: Report) -> None:
+        """Draws a report on its page."""
+        self.pages[experiment.view].draw(experiment, report)
+        if experiment.view == self.study.experiment.view:
+            self._tell(report)
+
+    def _tell(self, report: Report) -> None:
+        """Messages and progress of the page that is open."""
         self._facts = report.messages
         self._say()
+        if self._halted:
+            return
         unfinished = report.done < report.total
-        if unfinished:
-            self._progress.value = int(100 * report.done / report.total)
-            text = f"{report.doing} ({report.done} of {report.total})"
-            self._doing.object = html.escape(text)
-            self._stop.visible, self._again.visible = True, False
-        self._work.visible = unfinished
+        self._progress.value = int(100 * report.done / report.total)
+        doing = f"computing {report.doing}" if unfinished else "all computed"
+        self._doing.object = html.escape(f"{report.done} of {report.total}: {doing}")
+        self._stop.disabled = not unfinished
+        self._stop.visible, self._again.visible = True, False
 
     def _failed(self, experiment: Experiment, error: Exception) -> None:
         pn.state.execute(partial(self._regret, error), schedule=True)
 
     def _regret(self, error: Exception) -> None:
         self._facts = (f"The computation failed, the last picture stays: {error}",)
-        self._work.visible = False
+        self._halt("Failed; what was computed stays.")
         self._say()
 
     def _cancel(self, event) -> None:
         self.computation.cancel()
-        self._doing.object = "Cancelled; what was computed stays."
+        self._halt("Cancelled; what was computed stays.")
+
+    def _halt(self, why: str) -> None:
+        self._halted, self._doing.object = True, why
         self._stop.visible, self._again.visible = False, True
 
     def _say(self) -> None:
         lines = [("refused", text) for text in self.study.refused]
         lines += [("fact", text) for text in self._facts]
         shown = "".join(f'<li class="{kind}">{html.escape(text)}</li>' for kind, text in lines)
-        shown = f'<ul role="status" class="messages">{shown}</ul>' if lines else ""
+        shown = f'<ul role="status">{shown}</ul>'
         if self._messages.object != shown:
             self._messages.object = shown
 
@@ -212,8 +240,12 @@ def explore(**fields) -> Explorer:
 
     **Raises:** `ValueError` as `ees.Experiment`.
     """
-    explorer = Explorer(Study(experiment=Experiment(**fields)))
-    explorer.refresh()
+    experiment = Experiment(**fields)
+    explorer = Explorer(Study(experiment=experiment))
+    if VIEWS[experiment.view].steady:
+        explorer.refresh()
+    else:
+        explorer.draw(experiment, run(experiment))
     return explorer
 
 
@@ -225,14 +257,17 @@ def page() -> pmui.Page:
         study.read(location.search)
     explorer = Explorer(study)
     if location is not None:
-        _bind(location, study, explorer)
+        _bind(location, study)
     pn.state.onload(explorer.refresh)
     pn.state.on_session_destroyed(lambda context: explorer.computation.cancel())
     device = jax.devices()[0]
     name = "the CPU" if device.platform == "cpu" else f"{device.platform}: {device.device_kind}"
     shown = pmui.Page(
         title="EES Explorer",
-        header=[pmui.Chip(f"computes on {name}", size="small", align="center")],
+        header=[
+            pmui.Chip(label=f"computes on {name}", size="small", align="center"),
+            _share(),
+        ],
         sidebar=[explorer.controls],
         sidebar_width=340,
         main=[explorer.main],
@@ -244,7 +279,16 @@ def page() -> pmui.Page:
     return shown
 
 
-def _bind(location, study: Study, explorer: Explorer) -> None:
+def _share() -> pmui.Button:
+    """Copies the address, which holds the whole state, in the browser."""
+    button = pmui.Button(
+        label="Copy link", icon="link", size="small", variant="text", color="light", align="center"
+    )
+    button.js_on_click(code="navigator.clipboard.writeText(window.location.href)")
+    return button
+
+
+def _bind(location, study: Study) -> None:
     """State and address follow each other; the address is written when a control is let go."""
 
     def write(event):
@@ -255,5 +299,5 @@ def _bind(location, study: Study, explorer: Explorer) -> None:
         if event.new != study.query():
             study.read(event.new)
 
-    explorer.controls.param.watch(write, "released")
+    study.param.watch(write, "settled")
     location.param.watch(read, "search")

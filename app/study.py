@@ -22,10 +22,12 @@ class Study(param.Parameterized):
 
     - `experiment`: what is computed and shown.
     - `refused`: messages on what was asked for and not taken, empty after a good change.
+    - `settled`: counts the times that the user came to rest: let a control go, turned a page.
     """
 
     experiment = param.ClassSelector(class_=Experiment, default=Experiment())
     refused = param.ClassSelector(class_=tuple, default=())
+    settled = param.Integer(default=0)
 
     def change(self, **fields: Any) -> bool:
         """Changes fields of the experiment, all of them or none.
@@ -42,6 +44,10 @@ class Study(param.Parameterized):
             return False
         self.param.update(experiment=changed, refused=())
         return True
+
+    def settle(self) -> None:
+        """Says that the user came to rest, which is when the address is worth writing."""
+        self.settled += 1
 
     def query(self) -> str:
         """The experiment as the query of a link, starting with a question mark."""

@@ -8,10 +8,11 @@ import abc
 from collections.abc import Callable
 
 import equinox as eqx
-import jax, jax.numpy as jnp
+import jax, jax.numpy as jnp, jax.tree_util as jtu
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
-from ees._pytree import add, scale
+from ees._pytree import add, add_scaled, as_arrays, scale
 from ees.drivers import Increment
 
 
@@ -27,8 +28,12 @@ class AbstractField(eqx.Module):
         """$f \\cdot dX$, of the shape of the state: bilinear in both arguments."""
 
     @abc.abstractmethod
-    def noise_shape(self, t, y: PyTree[Array]) -> tuple[int, ...] | None:
-        """The shape that the driver's `dw` must have at this state; `None` without noise."""
+    def noise_shape(self, t, y: PyTree[Array]) -> tuple[int, ...] | PyTree | None:
+        """The shape that the driver's `dw` must have at this state; `None` without noise.
+
+        A tuple where `dw` is one array, a tree of `jax.ShapeDtypeStruct` where it is a tree:
+        what a driver takes as its `shape`.
+        """
 
     def __call__(self, t, y, dx: Increment) -> PyTree[Array]:
         return self.contract(self.coefficients(t, y), dx)
@@ -54,15 +59,15 @@ class ODE(AbstractField):
 
 
 class AbstractNoise(eqx.Module):
-    """How a diffusion meets the increment of the noise."""
+    """How a diffusion meets the increment of the noise, on any tree of a state."""
 
     @abc.abstractmethod
-    def contract(self, diffusion: Array, dw: Array) -> Array:
+    def contract(self, diffusion: PyTree[Array], dw: PyTree[Array]) -> PyTree[Array]:
         """$g\\,dW$, of the shape of the state."""
 
     @abc.abstractmethod
-    def noise_shape(self, y_shape: tuple, diffusion_shape: tuple) -> tuple[int, ...]:
-        """The shape of `dw`, from the shapes of the state and of the diffusion.
+    def like(self, y: PyTree, diffusion: PyTree) -> PyTree[jax.ShapeDtypeStruct]:
+        """What `dw` must be, from the shapes of the state and of the diffusion there.
 
         **Raises:** `ValueError` if the diffusion does not have the shape of this noise.
         """
@@ -72,34 +77,65 @@ class Diagonal(AbstractNoise):
     """One independent noise for each entry: the diffusion has the shape of the state."""
 
     def contract(self, diffusion, dw):
-        return diffusion * dw.astype(diffusion.dtype)
+        return jtu.tree_map(lambda g, w: g * w.astype(g.dtype), diffusion, dw)
 
-    def noise_shape(self, y_shape, diffusion_shape):
-        if diffusion_shape != y_shape:
+    def like(self, y, diffusion):
+        _check_entries(self, y, diffusion)
+        return jtu.tree_map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, _real(leaf)), y)
+
+
+class Scalar(AbstractNoise):
+    """One noise for the whole state: the diffusion has the state's shape, `dw` the shape `()`."""
+
+    def contract(self, diffusion, dw):
+        return jtu.tree_map(lambda g: g * dw.astype(g.dtype), diffusion)
+
+    def like(self, y, diffusion):
+        _check_entries(self, y, diffusion)
+        return jax.ShapeDtypeStruct((), _real(*jtu.tree_leaves(y)))
+
+
+class _Matrix(AbstractNoise):
+    """Noise `(..., m)` that meets a matrix `(..., d, m)` for each leaf `(..., d)` of the state."""
+
+    def contract(self, diffusion, dw):
+        def product(g):
+            return jnp.einsum("...ij,...j->...i", g, dw.astype(g.dtype))
+
+        return jtu.tree_map(product, diffusion)
+
+    def like(self, y, diffusion):
+        shapes = set()
+        for path, leaf, g in _pairs(y, diffusion):
+            if len(g.shape) < 2 or not leaf.shape or g.shape[-2] != leaf.shape[-1]:
+                raise ValueError(
+                    f"diffusion{path} has shape {g.shape}: with {type(self).__name__} noise it "
+                    f"must be a matrix (..., {leaf.shape[-1] if leaf.shape else 'd'}, m) for a "
+                    f"state of shape {leaf.shape}."
+                )
+            shapes.add((*leaf.shape[:-1], g.shape[-1]))
+        if len(shapes) > 1:
             raise ValueError(
-                f"diffusion has shape {diffusion_shape}: with Diagonal noise it must have the "
-                f"shape of the state, {y_shape}."
+                f"diffusion: its leaves need noise of the shapes {sorted(shapes)}; with "
+                f"{type(self).__name__} noise all leaves of the state feel the same noise."
             )
-        return y_shape
+        return jax.ShapeDtypeStruct(*shapes, _real(*jtu.tree_leaves(y)))
 
 
-class Additive(AbstractNoise):
+class Additive(_Matrix):
     """Noise that does not feel the state: the diffusion is a matrix that depends on time alone.
 
     The matrix is `(..., d, m)` for a state `(..., d)` and noise `(..., m)`. An Ito and a
     Stratonovich equation with this noise are the same equation.
     """
 
-    def contract(self, diffusion, dw):
-        return jnp.einsum("...ij,...j->...i", diffusion, dw.astype(diffusion.dtype))
 
-    def noise_shape(self, y_shape, diffusion_shape):
-        if len(diffusion_shape) < 2 or not y_shape or diffusion_shape[-2] != y_shape[-1]:
-            raise ValueError(
-                f"diffusion has shape {diffusion_shape}: with Additive noise it must be a matrix "
-                f"(..., {y_shape[-1] if y_shape else 'd'}, m) for a state of shape {y_shape}."
-            )
-        return (*y_shape[:-1], diffusion_shape[-1])
+class General(_Matrix):
+    """A matrix of the state and of time: `(..., d, m)` for a state `(..., d)`, noise `(..., m)`.
+
+    Its columns do not commute in general, and the strong order of a scheme that sees increments
+    alone is then 1/2, whatever the scheme.
+    """
 
 
 class SDE(AbstractField):
@@ -107,7 +143,7 @@ class SDE(AbstractField):
 
     - `drift`: `drift(t, y)` of the shape of `y`, per unit of time.
     - `diffusion`: `diffusion(t, y)`, per square root of time; its shape is the noise's affair.
-    - `noise`: `Additive()` or `Diagonal()`.
+    - `noise`: `Additive()`, `Scalar()`, `Diagonal()` or `General()`.
     """
 
     drift: Callable
@@ -122,5 +158,79 @@ class SDE(AbstractField):
         return add(scale(dx.dt, drift), self.noise.contract(diffusion, dx.dw))
 
     def noise_shape(self, t, y):
-        diffusion = jax.eval_shape(self.diffusion, t, y)
-        return self.noise.noise_shape(jnp.shape(y), diffusion.shape)
+        like = self.noise.like(*_shapes(self.diffusion, t, y))
+        return like.shape if isinstance(like, jax.ShapeDtypeStruct) else like
+
+
+class ItoDrift(eqx.Module):
+    """The Stratonovich drift $f - \\tfrac12 \\sum_j (D g_j)\\,g_j$ of an Ito equation.
+
+    $g_j$ is what the diffusion gives for a unit of noise $j$ alone.
+    """
+
+    drift: Callable
+    diffusion: Callable
+    noise: AbstractNoise
+
+    def __call__(self, t, y):
+        like = self.noise.like(*_shapes(self.diffusion, t, y))
+        zeros, unravel = ravel_pytree(jtu.tree_map(lambda s: jnp.zeros(s.shape, s.dtype), like))
+
+        def twice_the_correction(unit):
+            def along(y):
+                return self.noise.contract(self.diffusion(t, y), unravel(unit))
+
+            return jax.jvp(along, (y,), (along(y),))[1]
+
+        each = jax.vmap(twice_the_correction)(jnp.eye(zeros.size, dtype=zeros.dtype))
+        total = jtu.tree_map(lambda leaf: jnp.sum(leaf, axis=0), each)
+        return add_scaled(self.drift(t, y), -0.5, total)
+
+
+def ito_to_stratonovich(drift: Callable, diffusion: Callable, noise: AbstractNoise) -> SDE:
+    """The Stratonovich equation with the solution of $dy = f\\,dt + g\\,dW$ in the sense of Ito.
+
+    $dy = \\big(f - \\tfrac12 \\sum_j (D g_j)\\,g_j\\big)dt + g \\circ dW$ with one
+    Jacobian-vector product for each entry of the noise, batch axes included: to run many paths
+    at once, `jax.vmap` the solve. With `Additive` noise there is nothing to correct.
+
+    **Arguments:** as for `SDE`, in the sense of Ito.
+
+    **Returns:** an `SDE`, whose drift feels the parameters of `diffusion` too.
+
+    **Reference:** Kloeden, Platen, Numerical Solution of Stochastic Differential Equations, 4.9.
+    """
+    if isinstance(noise, Additive):
+        return SDE(drift, diffusion, noise)
+    return SDE(ItoDrift(drift, diffusion, noise), diffusion, noise)
+
+
+def _shapes(diffusion, t, y):
+    """The shapes and types of the state and of the diffusion there."""
+    y = jax.eval_shape(as_arrays, y)
+    return y, jax.eval_shape(diffusion, t, y)
+
+
+def _pairs(y, diffusion):
+    """The leaves of a state and of its diffusion side by side, with where they are."""
+    if jtu.tree_structure(y) != jtu.tree_structure(diffusion):
+        raise ValueError(
+            f"diffusion has the structure {jtu.tree_structure(diffusion)}: it must have that of "
+            f"the state, {jtu.tree_structure(y)}."
+        )
+    paths, _ = jtu.tree_flatten_with_path(y)
+    return [(jtu.keystr(p), leaf, g) for (p, leaf), g in zip(paths, jtu.tree_leaves(diffusion))]
+
+
+def _check_entries(noise, y, diffusion) -> None:
+    for path, leaf, g in _pairs(y, diffusion):
+        if g.shape != leaf.shape:
+            raise ValueError(
+                f"diffusion{path} has shape {g.shape}: with {type(noise).__name__} noise it must "
+                f"have the shape of the state, {leaf.shape}."
+            )
+
+
+def _real(*leaves):
+    """The real type of the noise that meets these leaves."""
+    return jnp.finfo(jnp.result_type(*leaves)).dtype

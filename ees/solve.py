@@ -20,7 +20,7 @@ class Solution(eqx.Module):
     - `ts`: `(saved,)`, the saved times.
     - `ys`: the saved values, each leaf with a leading axis `(saved,)`.
     - `state`: the scheme's whole state at the end, which `reverse` runs back from.
-    - `evaluations`: the number of field evaluations made.
+    - `evaluations`: the number of field evaluations that the steps made.
     - `diverged_at`: the first time at which a value was not finite, `inf` if none was.
     """
 
@@ -59,9 +59,7 @@ def solve(
     **Raises:** `ValueError` for another `save`, for `save="all"` with a traced number of steps,
     or for a driver whose noise does not fit the field.
     """
-    y0 = as_arrays(y0)
-    _check_noise(field, driver, y0)
-    return _run(field, scheme, driver, y0, adjoint, save)
+    return _run(field, scheme, driver, as_arrays(y0), adjoint, save)
 
 
 def reverse(
@@ -101,13 +99,16 @@ def _run(field, scheme, driver, start, adjoint, save) -> Solution:
 
 @eqx.filter_jit
 def _solve(field, scheme, driver, start, adjoint, save, capacity):
+    first = scheme.init(field, driver.t0, start)
+    # Shapes are known when a program is traced, and only then is this looked at.
+    _check_noise(field, driver, scheme.value(first))
     marks = _marks(save, driver.steps, capacity)
     ys, state, diverged = adjoint.integrate(scheme, field, driver, start, marks, capacity)
     return Solution(
         ts=driver.time(marks.index),
         ys=ys,
         state=state,
-        evaluations=scheme.evaluations * driver.steps,
+        evaluations=scheme.spent(first, state, driver.steps),
         diverged_at=jnp.where(diverged == NEVER, jnp.inf, driver.time(diverged)),
     )
 
@@ -139,11 +140,16 @@ def _check_save(save, steps):
 
 def _check_noise(field, driver, y0) -> None:
     given = jax.eval_shape(driver.increment, 0).dw
-    given = None if isinstance(given, tuple) else given.shape
-    needed = field.noise_shape(driver.t0, y0)
+    given = None if given == () else _shapes(given)
+    needed = _shapes(field.noise_shape(driver.t0, y0))
     if given != needed:
         have = "no noise" if given is None else f"noise of shape {given}"
         want = "no noise: ees.Clock" if needed is None else f"noise of shape {needed}"
         raise ValueError(
             f"driver={type(driver).__name__}: it gives {have}, and the field needs {want}."
         )
+
+
+def _shapes(noise):
+    """The shape of each leaf, in place of the leaf; a shape itself is left as it is."""
+    return jtu.tree_map(lambda leaf: getattr(leaf, "shape", leaf), noise)

@@ -3,7 +3,10 @@ import jax
 
 jax.config.update("jax_enable_x64", True)
 
+import contextlib
+
 import equinox as eqx
+import jax.monitoring
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -69,3 +72,24 @@ def slope():
         return float(np.polyfit(np.log(hs), np.log(errors), 1)[0])
 
     return fit
+
+
+@pytest.fixture
+def compilations():
+    """`with compilations() as found:` fills the list with one entry for each XLA compilation."""
+
+    @contextlib.contextmanager
+    def counting():
+        found = []
+
+        def listen(event, seconds, **_):
+            if event == "/jax/core/compile/backend_compile_duration":
+                found.append(seconds)
+
+        jax.monitoring.register_event_duration_secs_listener(listen)
+        try:
+            yield found
+        finally:
+            jax.monitoring.unregister_event_duration_listener(listen)
+
+    return counting

@@ -70,6 +70,36 @@ def test_with_noises_that_do_not_commute_the_strong_order_is_one_half():
     assert _near(found.pathwise, 0.5, 0.1)
 
 
+def test_along_a_rougher_path_the_same_scheme_converges_more_slowly():
+    # arXiv 2509.20599: dy = cos(y) dX1 + sin(y) dX2, forward rate 2H - 1/2.
+    class Turning(ees.AbstractField):
+        def coefficients(self, t, y):
+            return jnp.cos(y), jnp.sin(y)
+
+        def contract(self, coefficients, dx):
+            return coefficients[0] * dx.dw[0] + coefficients[1] * dx.dw[1]
+
+        def noise_shape(self, t, y):
+            return (2,)
+
+    slopes = []
+    for hurst in (0.4, 0.5, 0.7):
+        found = ees.convergence(
+            Turning(),
+            ees.EES25(),
+            lambda key: ees.FractionalBrownian(key, hurst, 0.0, 1.0, 1, (2,), lattice=2048),
+            jnp.ones(()),
+            counts=COUNTS,
+            fine=2048,
+            reference=ees.EES25(),
+            paths=100,
+            batch=100,
+        )
+        slopes.append(found.pathwise.slope)
+        assert _near(found.pathwise, 2 * hurst - 0.5, 0.12)
+    assert slopes == sorted(slopes)
+
+
 def test_with_additive_noise_the_strong_order_is_one(problem):
     field, _, y0 = problem("additive", 8)
     found = ees.convergence(
@@ -285,6 +315,18 @@ def test_other_counts_keys_and_parameters_compile_nothing_new():
     first = len(traced)
     run(3.0, (24, 16), 128, 1)
     assert len(traced) == first > 0
+
+
+def test_increments_that_change_their_path_with_the_steps_are_refused(gbm):
+    with pytest.raises(ValueError, match="driver=Brownian: with another number of steps"):
+        ees.convergence(
+            gbm.field,
+            ees.Heun(),
+            lambda key: ees.Brownian(key, 0.0, 1.0, 1, (1,)),
+            gbm.y0,
+            counts=(4, 8),
+            fine=64,
+        )
 
 
 def test_bad_counts_and_numbers_are_named(gbm):

@@ -42,13 +42,21 @@ def cost():
     return measure
 
 
-@pytest.mark.parametrize("name", ees.SCHEMES)
-def test_a_further_step_costs_its_evaluations_forwards_and_a_vjp_for_each_backwards(name):
+@pytest.mark.parametrize("name", ["EES27", "Heun", "McCallumFoster", "AsynchronousLeapfrog"])
+def test_a_further_step_costs_what_the_scheme_says_and_a_vjp_for_each_evaluation(name):
     scheme = ees.SCHEMES[name]()
     field, clock = ees.ODE(Cubic(jnp.ones(2))), ees.Clock(0.0, 1.0, 4)
     found = ees.memory(field, scheme, clock, jnp.ones(2))
     assert found.forward_evaluations == found.vjps == scheme.evaluations
-    assert found.backward_evaluations <= 2 * scheme.evaluations
+    assert found.backward_evaluations == scheme.backward_evaluations
+
+
+def test_an_implicit_scheme_differentiates_one_evaluation_however_many_it_makes():
+    field, clock = ees.ODE(Cubic(jnp.ones(2))), ees.Clock(0.0, 1.0, 4)
+    scheme = ees.ImplicitMidpoint()
+    found = ees.memory(field, scheme, clock, jnp.ones(2))
+    assert 2 <= found.forward_evaluations <= scheme.evaluations
+    assert found.vjps == 1
 
 
 def test_each_adjoint_pays_for_the_states_that_it_did_not_keep(cost):

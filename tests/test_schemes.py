@@ -4,9 +4,11 @@ import equinox as eqx
 import jax, jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 
 import ees
 from ees.schemes import Undo
+from ees.schemes.implicit import ImplicitState
 
 
 R = np.sqrt(2.0)
@@ -38,6 +40,12 @@ def _golden():
     return field, jnp.asarray(0.0), jnp.array([0.5]), dx
 
 
+def _half_a_digit(printed):
+    """Half a unit of the last digit of a number such as "-1.205e-6"."""
+    mantissa, exponent = printed.split("e")
+    return 0.5 * 10.0 ** (int(exponent) - len(mantissa.split(".")[1]))
+
+
 @pytest.mark.parametrize("name", GOLDEN)
 def test_one_step_has_the_golden_value_to_the_last_digits(name):
     make, value, _ = GOLDEN[name]
@@ -51,9 +59,7 @@ def test_the_step_back_misses_the_start_by_the_golden_defect(name):
     field, t, y0, dx = _golden()
     scheme = make()
     found = scheme.reverse_step(field, t, scheme.step(field, t, y0, dx), dx)[0] - y0[0]
-    mantissa, exponent = defect.split("e")
-    half_a_digit = 0.5 * 10.0 ** (int(exponent) - len(mantissa.split(".")[1]))
-    assert abs(float(found) - float(defect)) <= half_a_digit + ROUND_OFF
+    assert abs(float(found) - float(defect)) <= _half_a_digit(defect) + ROUND_OFF
 
 
 def test_one_step_of_reversible_heun_has_the_golden_values():
@@ -62,6 +68,21 @@ def test_one_step_of_reversible_heun_has_the_golden_values():
     state = scheme.step(field, t, scheme.init(field, t, y0), dx)
     assert abs(float(state.y[0]) - 0.704988374531450544) <= ROUND_OFF
     assert abs(float(state.v[0]) - 0.713761246002198254) <= ROUND_OFF
+
+
+COUPLED_GOLDEN = {
+    "McCallumFoster": (0.713761246002198254, 0.696215503060702834),
+    "McCallumFosterMidpoint": (0.706807705790235776, 0.706691017846975095),
+}
+
+
+@pytest.mark.parametrize("name", COUPLED_GOLDEN)
+def test_one_step_of_mccallum_foster_has_the_golden_values(name):
+    field, t, y0, dx = _golden()
+    scheme = ees.SCHEMES[name](coupling=0.99)
+    state = scheme.step(field, t, scheme.init(field, t, y0), dx)
+    assert abs(float(state.y[0]) - COUPLED_GOLDEN[name][0]) <= ROUND_OFF
+    assert abs(float(state.v[0]) - COUPLED_GOLDEN[name][1]) <= ROUND_OFF
 
 
 def test_reversible_heun_follows_its_two_equations_for_a_second_step():
@@ -116,26 +137,76 @@ def test_registers_and_kept_stages_are_the_step_that_the_tableau_defines(name, b
 
 
 def test_the_families_and_euler_and_heun_run_in_two_registers():
-    for make in (ees.EES25, ees.EES27, ees.Euler, ees.Heun, ees.Midpoint):
+    for make in (ees.EES25, ees.EES27, ees.Euler, ees.Heun, ees.Midpoint, ees.Ralston):
         assert make()._registers is not None
-    assert ees.RK4()._registers is None
+    for make in (ees.RK4, ees.Ralston4, ees.Kutta3, ees.Heun3):
+        assert make()._registers is None
+
+
+class Counted(eqx.Module):
+    """A drift that counts how often it is evaluated when the program runs."""
+
+    rate: jax.Array
+    calls: list = eqx.field(static=True)
+
+    def __call__(self, t, y):
+        jax.debug.callback(lambda: self.calls.append(1))
+        return -self.rate * y * (1 + 0.1 * y) + t
+
+
+class Calls(list):
+    """A list that a compiled program can be told apart by."""
+
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
 
 
 @pytest.mark.parametrize("name", ees.SCHEMES)
 def test_evaluations_are_the_times_that_the_field_is_evaluated_in_a_step(name):
-    calls = []
-
-    def drift(t, y):
-        calls.append(1)
-        return -y
-
-    field, scheme = ees.ODE(drift), ees.SCHEMES[name]()
+    calls = Calls()
+    field, scheme = ees.ODE(Counted(jnp.ones(()), calls)), ees.SCHEMES[name]()
     t, dx = jnp.asarray(0.0), ees.Increment(jnp.asarray(0.1))
     state = scheme.init(field, t, jnp.ones(2))
     for move in (scheme.step, scheme.reverse_step):
+        jax.effects_barrier()
         calls.clear()
-        state = move(field, t, state, dx)
-        assert len(calls) == scheme.evaluations
+        after = move(field, t, state, dx)
+        jax.effects_barrier()
+        assert len(calls) == int(scheme.spent(state, after, 1)) <= scheme.evaluations
+        state = after
+
+
+COUNTED = ("EES25", "EES27", "RK4", "ReversibleHeun", "McCallumFoster", "AsynchronousLeapfrog")
+
+
+@pytest.mark.parametrize("name", [*COUNTED, "ImplicitMidpoint"])
+def test_backward_evaluations_are_the_times_that_a_reversible_backward_pass_evaluates(name):
+    calls, scheme = Calls(), ees.SCHEMES[name]()
+
+    def loss(drift, driver):
+        solution = ees.solve(
+            ees.ODE(drift), scheme, driver, jnp.ones(2), adjoint=ees.Reversible()
+        )
+        return jnp.sum(solution.ys), solution.evaluations
+
+    gradient = eqx.filter_jit(eqx.filter_value_and_grad(loss, has_aux=True))
+
+    def count(steps):
+        jax.effects_barrier()
+        calls.clear()
+        driver = ees.Clock(0.0, 0.1 * steps, jnp.asarray(steps))
+        (_, forwards), _ = gradient(Counted(jnp.ones(()), calls), driver)
+        jax.effects_barrier()
+        return len(calls), int(forwards)
+
+    (few, few_forwards), (many, many_forwards) = count(3), count(8)
+    backwards = (many - few - (many_forwards - few_forwards)) / 5
+    if name == "ImplicitMidpoint":
+        assert backwards <= scheme.backward_evaluations
+    else:
+        assert backwards == scheme.backward_evaluations
+    known = {"EES25": 5, "EES27": 7, "ReversibleHeun": 2, "McCallumFoster": 4}
+    assert scheme.backward_evaluations == known.get(name, scheme.backward_evaluations)
 
 
 class Swirl(ees.AbstractField):
@@ -148,21 +219,27 @@ class Swirl(ees.AbstractField):
 
     def contract(self, coefficients, dx):
         drift, first, second = coefficients
-        noise = 0.0 if dx.dw == () else first * dx.dw[0] + second * dx.dw[1]
+        noise = 0.0 if isinstance(dx.dw, tuple) else first * dx.dw[0] + second * dx.dw[1]
         return drift * dx.dt + noise
 
     def noise_shape(self, t, y):
         return (2,)
 
 
+# From one start the leading term of the error may pass through zero; from sixteen it does not.
+STARTS = np.random.default_rng(0).uniform(-1, 1, (16, 2))
+ROUND_OFF_OF_ALL = 30 * np.finfo(float).eps
+
+
 def _there_and_back(scheme, increments):
     field, t = Swirl(), jnp.asarray(0.3)
-    start = scheme.init(field, t, jnp.array([0.5, -0.3]))
 
     @jax.jit
     def defect(dx):
-        back = scheme.reverse_step(field, t, scheme.step(field, t, start, dx), dx)
-        return jnp.linalg.norm(scheme.value(back) - scheme.value(start))
+        def one(y):
+            return scheme.reverse_step(field, t, scheme.step(field, t, y, dx), dx) - y
+
+        return jnp.linalg.norm(jax.vmap(one)(jnp.asarray(STARTS)))
 
     return np.array([float(defect(dx)) for dx in increments])
 
@@ -175,9 +252,9 @@ def test_a_step_there_and_back_errs_at_one_order_above_the_antisymmetric_order(n
     scheme = ees.SCHEMES[name]()
     order = ees.antisymmetric_order(scheme)
     # Small enough for the leading term, large enough to stay clear of round-off.
-    hs = 2.0 ** -np.linspace(*((2, 4) if order >= 7 else (4, 6)), 9)
+    hs = 2.0 ** -np.linspace(4, 5, 9)
     errors = _there_and_back(scheme, [ees.Increment(jnp.asarray(h)) for h in hs])
-    assert errors.min() > 30 * np.finfo(float).eps
+    assert errors.min() > ROUND_OFF_OF_ALL
     found = slope(hs, errors)
     assert abs(found - (order + 1)) < 0.2
     assert abs(found - SLOPES.get(name, order + 1)) < 0.2
@@ -185,29 +262,35 @@ def test_a_step_there_and_back_errs_at_one_order_above_the_antisymmetric_order(n
 
 @pytest.mark.parametrize("name", RUNGE_KUTTA)
 def test_along_a_brownian_like_increment_the_error_has_half_that_slope(name, slope):
-    # dX = (h, 0.8 sqrt h, -0.6 sqrt h): every field but the drift is of size sqrt h.
+    # dX = (h, 1.6 sqrt h, -1.2 sqrt h): every field but the drift is of size sqrt h.
     scheme = ees.SCHEMES[name]()
     order = ees.antisymmetric_order(scheme)
-    hs = 2.0 ** -np.linspace(*((7, 10) if order >= 7 else (10, 14)), 9)
+    hs = 2.0 ** -np.linspace(7, 10, 9)
     errors = _there_and_back(
         scheme,
-        [ees.Increment(jnp.asarray(h), jnp.sqrt(h) * jnp.array([0.8, -0.6])) for h in hs],
+        [ees.Increment(jnp.asarray(h), jnp.sqrt(h) * jnp.array([1.6, -1.2])) for h in hs],
     )
-    assert errors.min() > 30 * np.finfo(float).eps
-    assert abs(slope(hs, errors) - (order + 1) / 2) < 0.2
+    assert errors.min() > ROUND_OFF_OF_ALL
+    assert abs(slope(hs, errors) - (order + 1) / 2) < 0.1
+
+
+def _undone(state):
+    """What a step back has to give back: all of a state but the account of what it took."""
+    return state.y if isinstance(state, ImplicitState) else state
 
 
 @pytest.mark.parametrize("name", [n for n in ees.SCHEMES if ees.SCHEMES[n]().algebraic])
 @pytest.mark.parametrize("noise", ["ode", "additive", "diagonal"])
 def test_algebraically_reversible_schemes_come_back_over_many_steps(problem, name, noise):
-    field, driver, y0 = problem(noise, 2000, t1=2.0)
+    # McCallum-Foster divides by its coupling at each step back: round-off grows by 0.99^-200.
+    field, driver, y0 = problem(noise, 200, t1=2.0)
     scheme = ees.SCHEMES[name]()
     there = ees.solve(field, scheme, driver, y0)
     start = scheme.init(field, driver.time(0), y0)
     back = ees.reverse(field, scheme, driver, there.state)
     assert float(jnp.abs(there.ys[0] - y0).max()) > 0.1
-    for found, wanted in zip(jax.tree.leaves(back.state), jax.tree.leaves(start)):
-        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12)
+    for found, wanted in zip(*map(jax.tree.leaves, map(_undone, (back.state, start)))):
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("name", ees.SCHEMES)
@@ -236,6 +319,45 @@ def test_a_float32_step_stays_float32(problem, name):
     assert {leaf.dtype for leaf in jax.tree.leaves(state)} == {jnp.dtype("float32")}
 
 
+ORDERS = {
+    "ReversibleHeun": 2,
+    "McCallumFoster": 1,
+    "McCallumFosterMidpoint": 2,
+    "AsynchronousLeapfrog": 2,
+    "ImplicitMidpoint": 2,
+}
+
+
+@pytest.mark.parametrize("name", ees.SCHEMES)
+def test_the_error_of_a_solve_falls_with_the_order_of_the_scheme(problem, name, slope):
+    scheme = ees.SCHEMES[name]()
+    order = ORDERS[name] if name in ORDERS else ees.order(scheme)
+    field, driver, y0 = problem("ode", 4)
+    exact = ees.solve(field, ees.RK4(), driver.with_steps(4096), y0).ys[0]
+    # McCallum-Foster keeps the order of its base where the step is far below 1 - coupling.
+    counts = (2048, 4096) if name == "McCallumFoster" else (64, 128, 256)
+    errors = [
+        float(jnp.linalg.norm(ees.solve(field, scheme, driver.with_steps(n), y0).ys[0] - exact))
+        for n in counts
+    ]
+    assert abs(slope([1 / n for n in counts], errors) - order) < 0.15
+
+
+@pytest.mark.parametrize("name", ees.SCHEMES)
+def test_a_step_on_a_tree_is_the_step_on_its_entries_in_a_row(name):
+    def drift(t, y):
+        return {"a": jnp.sin(y["b"][:1]) - t, "b": y["a"] * y["b"]}
+
+    tree = {"a": jnp.array([0.4]), "b": jnp.array([0.2, -0.7])}
+    row, unravel = ravel_pytree(tree)
+    flat = ees.ODE(lambda t, y: ravel_pytree(drift(t, unravel(y)))[0])
+    scheme, driver = ees.SCHEMES[name](), ees.Clock(0.0, 0.4, 4)
+    found = ees.solve(ees.ODE(drift), scheme, driver, tree).ys
+    wanted = ees.solve(flat, scheme, driver, row).ys[0]
+    found = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], found))[0]
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-15)
+
+
 # arXiv 2507.21006: inverse-square attraction from (1, 0, 0, 1), t from 0 to 10 in 100 steps.
 KEPLER = {
     "EES25(1/4)": (lambda: ees.EES25(1 / 4), ".04923", "3.214e-5"),
@@ -254,7 +376,9 @@ def test_the_published_table_of_the_inverse_square_attraction(name):
     exact = np.array([np.cos(10), np.sin(10), -np.sin(10), np.cos(10)])
     assert f"{np.linalg.norm(end - exact):.5f}".lstrip("0") == at_the_end
     recovered = ees.reconstruction(field, make(), driver, y0).error[0]
-    assert float(f"{float(recovered):.3e}") == float(at_the_start)
+    # Half a unit in the last digit printed, and the round-off of 200 steps of size 1.
+    half_a_digit = _half_a_digit(at_the_start)
+    assert abs(float(recovered) - float(at_the_start)) <= half_a_digit + 3e-13
 
 
 def test_a_tableau_must_be_one():

@@ -2,7 +2,6 @@
 
 import math
 
-import equinox as eqx
 import jax, jax.numpy as jnp
 import numpy as np
 import pytest
@@ -12,14 +11,13 @@ from ees.diagnostics.amplification import coordinates_of, degree_of, step_matric
 
 
 R2 = np.sqrt(2.0)
-KUTTA3 = ees.Tableau([[0, 0, 0], [1 / 2, 0, 0], [-1, 2, 0]], [1 / 6, 2 / 3, 1 / 6])
 
 # Stability functions by rising powers of z: arXiv 2509.20599 and the classical ones.
 POWERS = {
     "Euler": (ees.Euler(), [1, 1]),
     "Heun": (ees.Heun(), [1, 1, 1 / 2]),
     "Midpoint": (ees.Midpoint(), [1, 1, 1 / 2]),
-    "Kutta3": (ees.RungeKutta(KUTTA3, "Kutta3"), [1, 1, 1 / 2, 1 / 6]),
+    "Kutta3": (ees.Kutta3(), [1, 1, 1 / 2, 1 / 6]),
     "RK4": (ees.RK4(), [1, 1, 1 / 2, 1 / 6, 1 / 24]),
     "EES25": (ees.EES25(), [1, 1, 1 / 2, 1 / 8]),
     "EES25(-0.3)": (ees.EES25(-0.3), [1, 1, 1 / 2, 1 / 8]),
@@ -51,33 +49,6 @@ PANELS = {
     "Kutta3": ((3.482, 7.525, 2.154, 2.738), (3.482, 3.664, 1.632, 1.938)),
     "RK4": ((3.954, 10.699, 2.559, 3.668), (3.954, 8.189, 1.982, 2.491)),
 }
-
-
-class ImplicitRule(ees.AbstractScheme):
-    """The implicit midpoint rule for a linear field, with a residual and a copy in its state."""
-
-    name: str = eqx.field(static=True, default="implicit rule")
-    evaluations: int = eqx.field(static=True, default=1)
-    algebraic: bool = eqx.field(static=True, default=True)
-
-    def init(self, field, t, y):
-        return y, jnp.ones(()), y
-
-    def begin(self, field, t, state):
-        return ()
-
-    def advance(self, field, t, state, begun, dx):
-        y, worst, _ = state
-        half = 0.5 * jax.jacfwd(lambda y: field(t, y, dx))(y)
-        one = jnp.eye(len(y))
-        after = jnp.linalg.solve(one - half, (one + half) @ y)
-        return after, jnp.maximum(2 * worst, jnp.linalg.norm(after)), y
-
-    def retreat(self, field, t, state, begun, dx):
-        return self.advance(field, t, state, begun, -dx)
-
-    def value(self, state):
-        return state[0]
 
 
 @pytest.fixture(scope="module")
@@ -289,15 +260,57 @@ def test_without_noise_the_mean_square_growth_is_the_square_of_the_growth(plane)
         np.testing.assert_allclose(found, ees.linear_stability(scheme, plane) ** 2, rtol=1e-9)
 
 
-def test_copies_and_residuals_in_a_state_do_not_disturb_its_growth(plane):
-    found = ees.linear_stability(ImplicitRule(), plane)
+def test_what_an_implicit_scheme_reports_in_its_state_does_not_disturb_its_growth(plane):
+    found = ees.linear_stability(ees.ImplicitMidpoint(), plane)
     np.testing.assert_allclose(found, np.abs((2 + plane) / (2 - plane)), rtol=0, atol=1e-12)
-    assert coordinates_of(ImplicitRule()).shape == (1, 2)
+    assert coordinates_of(ees.ImplicitMidpoint()).shape == (1, 1)
+    assert ees.linear_stability(ees.ImplicitMidpoint(), 2.0) == np.inf
 
 
 def test_an_implicit_scheme_has_no_second_moment_here():
-    with pytest.raises(ValueError, match="scheme=implicit rule: its step is no polynomial"):
-        ees.mean_square_stability(ImplicitRule(), -1.0, 0.1)
+    with pytest.raises(ValueError, match="scheme=Implicit midpoint: its step is no polynomial"):
+        ees.mean_square_stability(ees.ImplicitMidpoint(), -1.0, 0.1)
+
+
+@pytest.mark.parametrize("base", [ees.Euler, ees.Midpoint])
+def test_mccallum_foster_grows_by_its_trace_and_determinant(plane, base):
+    # On y' = zy with the base increment psi(z): the trace Gamma, and the determinant lambda.
+    coupling = 0.7
+    psi = POWERS[base().name][1][1:]
+
+    def increment(z):
+        return z * _polynomial(psi, z)
+
+    trace = 1 + coupling - increment(-plane) * (1 - coupling + increment(plane))
+    root = np.sqrt(trace**2 / 4 - coupling + 0j)
+    wanted = np.maximum(np.abs(trace / 2 + root), np.abs(trace / 2 - root))
+    found = ees.linear_stability(ees.McCallumFoster(base(), coupling), plane)
+    np.testing.assert_allclose(found, wanted, rtol=1e-10)
+
+
+@pytest.mark.parametrize("coupling", [0.5, 0.8, 0.9, 0.99, 0.999])
+def test_mccallum_foster_on_euler_is_stable_for_real_z_within_one_less_the_coupling(coupling):
+    scheme, edge = ees.McCallumFoster(ees.Euler(), coupling), 1 - coupling
+    z = -edge * np.array([0.01, 0.3, 0.9, 0.999, 1.001, 1.1, 3.0])
+    stable = ees.linear_stability(scheme, z) < 1
+    np.testing.assert_array_equal(stable, [True, True, True, True, False, False, False])
+
+
+def test_mccallum_foster_has_the_limits_of_the_table():
+    ray = ees.Spectrum(jnp.zeros(1), np.array([[-1.0 + 0j]]))
+    for coupling, limit in ((0.5, "2.157"), (0.8, "0.2255"), (0.9, "0.1056"), (0.99, "0.010")):
+        step = ees.critical_step(ees.McCallumFosterMidpoint(coupling), ray).step
+        assert step == pytest.approx(float(limit), abs=1.1 * 10.0 ** -len(limit.split(".")[1]))
+    for coupling, euler, midpoint in ((0.8, "1.36", "1.29"), (0.9, "1.50", "1.45")):
+        schemes = ees.McCallumFoster(ees.Euler(), coupling), ees.McCallumFosterMidpoint(coupling)
+        for scheme, growth in zip(schemes, (euler, midpoint)):
+            assert f"{ees.linear_stability(scheme, -0.5):.2f}" == growth
+
+
+def test_asynchronous_leapfrog_grows_as_reversible_heun(plane):
+    scheme = ees.AsynchronousLeapfrog()
+    wanted = ees.linear_stability(ees.ReversibleHeun(), plane)
+    np.testing.assert_allclose(ees.linear_stability(scheme, plane), wanted, rtol=1e-9)
 
 
 def test_the_degree_of_a_step_is_found_from_the_step():
@@ -305,7 +318,7 @@ def test_the_degree_of_a_step_is_found_from_the_step():
     for name, degree in degrees.items():
         scheme = ees.SCHEMES[name]()
         assert degree_of(scheme, coordinates_of(scheme)) == degree
-    assert degree_of(ImplicitRule(), coordinates_of(ImplicitRule())) is None
+    assert degree_of(ees.ImplicitMidpoint(), np.eye(1)) is None
 
 
 @pytest.mark.parametrize("name", ees.SCHEMES)
@@ -368,7 +381,7 @@ def test_the_critical_step_off_the_real_axis_is_where_the_ray_first_leaves():
 def test_reversible_heun_has_no_stable_step_and_an_a_stable_rule_no_limit():
     decaying = ees.Spectrum(jnp.zeros(1), np.array([[-3.0, -1 + 2j]]))
     assert ees.critical_step(ees.ReversibleHeun(), decaying).step == 0
-    assert ees.critical_step(ImplicitRule(), decaying).step == np.inf
+    assert ees.critical_step(ees.ImplicitMidpoint(), decaying).step == np.inf
     growing = ees.Spectrum(jnp.zeros(1), np.array([[1.0 + 0j, 2j]]))
     nothing = ees.critical_step(ees.EES25(), growing)
     assert nothing.step == np.inf and np.isnan(nothing.time)

@@ -52,7 +52,16 @@ def test_fewer_than_one_node_is_refused(nodes):
 
 @pytest.mark.parametrize(
     "name, order, antisymmetric",
-    [("Euler", 1, 1), ("Heun", 2, 3), ("Midpoint", 2, 3), ("RK4", 4, 5)],
+    [
+        ("Euler", 1, 1),
+        ("Heun", 2, 3),
+        ("Midpoint", 2, 3),
+        ("Ralston", 2, 3),
+        ("Kutta3", 3, 3),
+        ("Heun3", 3, 3),
+        ("RK4", 4, 5),
+        ("Ralston4", 4, 5),
+    ],
 )
 def test_orders_of_the_classical_methods(name, order, antisymmetric):
     scheme = ees.SCHEMES[name]()

@@ -16,6 +16,8 @@ _REFERENCE_POINTS = 1008
 # The window shows the reference and half its span on either side: room to see a path go wrong,
 # and the reference still fills half of the picture.
 _MARGIN = 0.5
+# The mark of a path that left stands this far inside the window, where it is seen whole.
+_EDGE = 0.03
 
 BLANKS = (Plot("paths", "", Axis("time", "t"), Axis("solution", "y"), (), window=(-1.0, 1.0)),)
 
@@ -46,7 +48,9 @@ def paths(experiment) -> Iterator[Report]:
         left = None
         gone = _left_for_good(ys, lows, highs)
         if gone is not None:
-            y = float(np.nan_to_num(np.clip(ys[gone, component], *window), nan=window[1]))
+            inside = window[0] + _EDGE * (window[1] - window[0])
+            inside = inside, window[0] + window[1] - inside
+            y = float(np.nan_to_num(np.clip(ys[gone, component], *inside), nan=inside[1]))
             left = float(ts[gone]), y
             messages.append(
                 f"{label} left the window at t = {left[0]:.4g}, with h = {horizon / steps:.4g}"
@@ -60,6 +64,8 @@ def paths(experiment) -> Iterator[Report]:
         if experiment.equal == "evaluations":
             label = f"{label}, N = {steps}"
         series.append(Series(name, label, ts[finite], y[finite], marks=steps <= 60, left=left))
+    if not messages:
+        messages.append(f"No scheme left the window with h = {horizon / experiment.steps:.4g}.")
     plot = dataclasses.replace(
         BLANKS[0],
         title=f"{model.title}: one path, h = {horizon / experiment.steps:.4g}",

@@ -26,7 +26,7 @@ BLANKS = (
         key="reversal-against-h",
         title="",
         x=Axis("step size", "h", log=True),
-        y=Axis("reconstruction error at t = 0", r"|\hat y_0 - y_0|", log=True),
+        y=Axis("error at the start", r"|\hat y_0 - y_0|", log=True),
         series=(),
         window=(1e-18, 1.0),
         cursor=1.0,
@@ -38,7 +38,7 @@ def reversal(experiment) -> Iterator[Report]:
     """Error on the way back along time at the chosen step, and at the start against the step."""
     model, horizon = experiment.subject, experiment.horizon
     h = horizon / experiment.steps
-    along, messages = [], []
+    along, recovered, messages = [], [], []
     for name in experiment.schemes:
         steps = experiment.steps_of(name)
         problem = experiment.problem(name, steps)
@@ -46,13 +46,17 @@ def reversal(experiment) -> Iterator[Report]:
         ts, first = np.unique(np.asarray(result.ts, float), return_index=True)
         error = np.asarray(result.error, float)[first]
         label = problem.scheme.name
-        if not np.isfinite(error[0]):
+        if np.isfinite(error[0]):
+            recovered.append(f"{label} to {error[0]:.2g}")
+        else:
             messages.append(
                 f"{label} does not find its way back with h = {horizon / steps:.4g}: "
                 "its values did not stay finite."
             )
         drawn = np.isfinite(error) & (error > 0)
         along.append(Series(name, label, ts[drawn], error[drawn], marks=steps <= 60))
+    if recovered:
+        messages.insert(0, f"With h = {h:.4g} the start is recovered by {', '.join(recovered)}.")
     along = (*along, floor(experiment, 0.0, horizon))
     along_time = dataclasses.replace(
         BLANKS[0],

@@ -3,7 +3,7 @@
 import abc
 
 import equinox as eqx
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
 from ees.drivers import Increment
 from ees.fields import AbstractField
@@ -23,12 +23,15 @@ class AbstractScheme(eqx.Module):
     undo and once as the start of a step to differentiate, and evaluates it once.
 
     - `name`: as the literature writes it.
-    - `evaluations`: field evaluations a step.
+    - `evaluations`: field evaluations a step, in either direction; the most that one may make
+      where a step solves an equation. Derivatives of the field are not counted.
+    - `shared`: how many of those `begin` makes.
     - `algebraic`: whether the way back is exact in exact arithmetic, at every step size.
     """
 
     name: eqx.AbstractVar[str]
     evaluations: eqx.AbstractVar[int]
+    shared: eqx.AbstractVar[int]
     algebraic: eqx.AbstractVar[bool]
 
     @abc.abstractmethod
@@ -50,6 +53,19 @@ class AbstractScheme(eqx.Module):
     @abc.abstractmethod
     def value(self, state: State) -> PyTree[Array]:
         """The solution that a state stands for."""
+
+    def spent(self, start: State, end: State, steps: int | Int[Array, ""]) -> Int[Array, ""]:
+        """The field evaluations of so many steps from one state to another, in one direction."""
+        return self.evaluations * steps
+
+    @property
+    def backward_evaluations(self) -> int:
+        """Field evaluations a step of a backward pass that rebuilds the states.
+
+        A step back, and the step to linearise; what is evaluated at the state between two steps
+        serves both. The passes of the linearisation itself are not counted.
+        """
+        return 2 * self.evaluations - self.shared
 
     def step(self, field: AbstractField, t, state: State, dx: Increment) -> State:
         """One step forwards: the state at `t + dx.dt` from the state at `t`."""
@@ -77,8 +93,15 @@ class Undo(AbstractScheme):
         return self.scheme.evaluations
 
     @property
+    def shared(self):
+        return self.scheme.shared
+
+    @property
     def algebraic(self):
         return self.scheme.algebraic
+
+    def spent(self, start, end, steps):
+        return self.scheme.spent(start, end, steps)
 
     def init(self, field, t, y):
         return y
@@ -90,7 +113,7 @@ class Undo(AbstractScheme):
         return self.scheme.retreat(field, t + dx.dt, state, begun, -dx)
 
     def retreat(self, field, t, state, begun, dx):
-        return self.scheme.advance(field, t, state, begun, dx)
+        return self.scheme.advance(field, t + dx.dt, state, begun, -dx)
 
     def value(self, state):
         return self.scheme.value(state)

@@ -25,6 +25,7 @@ class RungeKutta(AbstractScheme):
     tableau: Tableau
     _registers: LowStorage | None
     name: str = eqx.field(static=True)
+    shared: int = eqx.field(static=True, default=1)
     algebraic: bool = eqx.field(static=True, default=False)
 
     def __init__(self, tableau: Tableau, name: str = "Runge-Kutta"):
@@ -117,6 +118,26 @@ def Midpoint() -> RungeKutta:
     return RungeKutta(tableaux.MIDPOINT, "Midpoint")
 
 
+def Ralston() -> RungeKutta:
+    """Ralston's method of order 2, of the least error bound with two stages. Ralston (1962)."""
+    return RungeKutta(tableaux.RALSTON, "Ralston")
+
+
+def Kutta3() -> RungeKutta:
+    """Kutta's method of order 3, the scheme called RK3. Kutta (1901)."""
+    return RungeKutta(tableaux.KUTTA3, "Kutta's RK3")
+
+
+def Heun3() -> RungeKutta:
+    """Heun's method of order 3. Heun (1900)."""
+    return RungeKutta(tableaux.HEUN3, "Heun's RK3")
+
+
+def Ralston4() -> RungeKutta:
+    """Ralston's method of order 4, of the least error bound with four stages. Ralston (1962)."""
+    return RungeKutta(tableaux.RALSTON4, "Ralston's RK4")
+
+
 def RK4() -> RungeKutta:
     """The classical method of order 4, whose antisymmetric order is 5. Kutta (1901)."""
     return RungeKutta(tableaux.RK4, "RK4")
@@ -128,5 +149,9 @@ RUNGE_KUTTA = {
     "Euler": Euler,
     "Heun": Heun,
     "Midpoint": Midpoint,
+    "Ralston": Ralston,
+    "Kutta3": Kutta3,
+    "Heun3": Heun3,
     "RK4": RK4,
+    "Ralston4": Ralston4,
 }

@@ -1,0 +1,31 @@
+"""What drives an equation: increments $dX = (dt, dW)$, pure in the step index.
+
+A forward and a backward pass ask the driver for the same step and get the same bits, so no
+pass has to store noise.
+"""
+
+from ees.drivers.base import AbstractDriver, Backwards, Clock, Increment
+from ees.drivers.brownian import Brownian
+from ees.drivers.paths import (
+    LATTICE,
+    AbstractPath,
+    BrownianPath,
+    FractionalBrownian,
+    Sampled,
+    divisors,
+)
+
+
+__all__ = [
+    "AbstractDriver",
+    "AbstractPath",
+    "Backwards",
+    "Brownian",
+    "BrownianPath",
+    "Clock",
+    "FractionalBrownian",
+    "Increment",
+    "LATTICE",
+    "Sampled",
+    "divisors",
+]
