@@ -5,7 +5,7 @@ from typing import Literal
 import equinox as eqx
 import jax, jax.numpy as jnp, jax.tree_util as jtu
 import numpy as np
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, ArrayLike, Float, Int, PyTree
 
 from ees._pytree import as_arrays
 from ees.adjoints import NEVER, AbstractAdjoint, FullBackprop, Marks, RecursiveCheckpoint
@@ -35,7 +35,7 @@ def solve(
     field: AbstractField,
     scheme: AbstractScheme,
     driver: AbstractDriver,
-    y0: PyTree[Array],
+    y0: PyTree[ArrayLike],
     *,
     adjoint: AbstractAdjoint = RecursiveCheckpoint(),
     save: Literal["end", "all"] | int = "end",
