@@ -1,5 +1,7 @@
 """The sidebar: a widget for each field of the experiment, bound both ways to the Study."""
 
+import re
+import unicodedata
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -10,6 +12,7 @@ from app.export import WIDTHS
 from app.study import Study, typed
 from ees import MODELS, SCHEMES, Experiment
 from ees.experiment import STEP_COUNTS
+from ees.models import Parameter
 
 
 _TYPED = ("horizon", "seed")
@@ -18,9 +21,11 @@ _TYPED = ("horizon", "seed")
 _OPTIONS = {
     "EES25": {"x": (-0.4, 0.45, 0.1)},
     "EES27": {"x": (-0.4, 0.45, 0.0541)},
+    "McCallumFoster": {"coupling": (0.05, 1.0, 0.99)},
+    "McCallumFosterMidpoint": {"coupling": (0.05, 1.0, 0.99)},
+    "AsynchronousLeapfrog": {"damping": (0.55, 1.0, 1.0)},
 }
 
-_GREEK = {"theta": "θ", "mu": "μ", "sigma": "σ", "alpha": "α", "kappa": "κ", "rho": "ρ", "beta": "β"}
 
 
 class Controls(pn.viewable.Viewer):
@@ -146,7 +151,7 @@ class Controls(pn.viewable.Viewer):
 
 def _parameter_knobs(experiment: Experiment) -> list["Knob"]:
     return [
-        Knob(p.name, _greek(p.name) + (f" ({p.unit})" if p.unit else ""), p.low, p.high, p.value)
+        Knob(p.name, _label(p), p.low, p.high, p.value, p.whole)
         for p in experiment.subject.parameters
     ]
 
@@ -166,13 +171,14 @@ def _option_knobs(experiment: Experiment) -> list["Knob"]:
 
 
 class Knob(NamedTuple):
-    """A number that a slider sets: a name, a label, a closed range, and its value."""
+    """A number that a slider sets: a name, a label, a closed range, its value, whether whole."""
 
     name: str
     label: str
     low: float
     high: float
     value: float
+    whole: bool = False
 
 
 class _Knobs(pn.viewable.Viewer):
@@ -210,7 +216,7 @@ class _Knobs(pn.viewable.Viewer):
             label=knob.label,
             start=knob.low,
             end=knob.high,
-            step=(knob.high - knob.low) / 1000 if knob.high - knob.low < 90 else 1.0,
+            step=1.0 if knob.whole else (knob.high - knob.low) / 1000,
             value=knob.value,
             sizing_mode="stretch_width",
             size="small",
@@ -227,9 +233,24 @@ class _Knobs(pn.viewable.Viewer):
         return slider
 
 
+def _label(parameter: Parameter) -> str:
+    """What a slider is called: the symbol, a word where the symbol says little, the unit."""
+    symbol, word = _plain(parameter.symbol), parameter.name.replace("_", " ")
+    enough = len(symbol) > 1 or parameter.symbol in (word, f"\\{word}", f"\\var{word}")
+    unit = f" ({parameter.unit})" if parameter.unit else ""
+    return (symbol if enough else f"{word} {symbol}") + unit
+
+
+def _plain(latex: str) -> str:
+    """A symbol in LaTeX as plain text, for widgets that show no mathematics."""
+    text = re.sub(r"\\mathrm|[{}_]", "", latex).replace(r"\,", " ")
+    # A dot above combines with the letter before it.
+    text = re.sub(r"\\dot ?(\\?[A-Za-z]+)", "\\1\N{COMBINING DOT ABOVE}", text)
+    return re.sub(r"\\(?:var)?([A-Za-z]+)", lambda found: _greek(found[1]), text)
+
+
 def _greek(name: str) -> str:
-    return _GREEK.get(name, name)
-
-
-def _plain(symbol: str) -> str:
-    return symbol.replace("_", "")
+    case = "SMALL" if name.islower() else "CAPITAL"
+    # Unicode spells it this way.
+    spelt = "LAMDA" if name.lower() == "lambda" else name.upper()
+    return unicodedata.lookup(f"GREEK {case} LETTER {spelt}")

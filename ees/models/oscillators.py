@@ -93,7 +93,7 @@ def van_der_pol(mu: float = 5.0, sigma: float = 0.5) -> Model:
         components=("x", "v"),
         parameters=(
             Parameter("mu", mu, 0.0, 20.0, r"\mu", "1/time"),
-            Parameter("sigma", sigma, 0.0, 3.0, r"\sigma", "1/time^{3/2}"),
+            Parameter("sigma", sigma, 0.0, 3.0, r"\sigma", "1/(time √time)"),
         ),
     )
 
