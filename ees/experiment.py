@@ -114,8 +114,8 @@ class Experiment:
             raise ValueError(f"horizon={self.horizon}: allowed is every number from 0.01 to 1000.")
         if not isinstance(self.steps, int) or self.steps not in STEP_COUNTS:
             raise ValueError(
-                f"steps={_shown(self.steps)}: it must be a divisor of {LATTICE} from {STEP_COUNTS[0]} to "
-                f"{STEP_COUNTS[-1]}, see ees.experiment.STEP_COUNTS."
+                f"steps={_shown(self.steps)}: it must be a divisor of {LATTICE} from "
+                f"{STEP_COUNTS[0]} to {STEP_COUNTS[-1]}, see ees.experiment.STEP_COUNTS."
             )
         _whole("seed", self.seed, 2**31 - 1)
         _whole("component", self.component, len(model.components) - 1)

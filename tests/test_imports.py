@@ -104,16 +104,26 @@ else:
     assert done.returncode == 0, done.stderr
 
 
+def _documented_constants():
+    """Names that a module of `ees` assigns at its top, with a string under the assignment."""
+    for path in (path for path in MODULES if path.parts[0] == "ees"):
+        body = ast.parse((ROOT / path).read_text()).body
+        for here, following in zip(body, body[1:]):
+            if isinstance(here, ast.Assign) and isinstance(following, ast.Expr):
+                yield from (target.id for target in here.targets)
+
+
 @pytest.mark.parametrize("name", ees.__all__)
 def test_every_public_name_is_there_and_has_a_docstring(name):
     thing = getattr(ees, name)
-    if isinstance(thing, dict):
-        # A registry's docstring is the string under it, where it is defined.
-        assert all(callable(make) and make.__doc__ for make in thing.values())
-    else:
+    if callable(thing):
         assert thing.__doc__ and thing.__doc__.strip()
         # A dataclass without one is given its signature.
         assert not thing.__doc__.startswith(f"{thing.__name__}(")
+    else:
+        assert name in _documented_constants()
+    if isinstance(thing, dict):
+        assert all(make.__doc__ for make in thing.values())
 
 
 def test_the_public_names_are_sorted_and_each_listed_once():

