@@ -1,5 +1,7 @@
 """The sidebar: a widget for each field of the experiment, bound both ways to the Study."""
 
+import re
+import unicodedata
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -7,18 +9,23 @@ import panel as pn
 import panel_material_ui as pmui
 
 from app.export import WIDTHS
-from app.study import Study
+from app.study import Study, typed
 from ees import MODELS, SCHEMES, Experiment
 from ees.experiment import STEP_COUNTS
+from ees.models import Parameter
 
+
+_TYPED = ("horizon", "seed")
 
 # Lowest, highest, default.
 _OPTIONS = {
     "EES25": {"x": (-0.4, 0.45, 0.1)},
     "EES27": {"x": (-0.4, 0.45, 0.0541)},
+    "McCallumFoster": {"coupling": (0.05, 1.0, 0.99)},
+    "McCallumFosterMidpoint": {"coupling": (0.05, 1.0, 0.99)},
+    "AsynchronousLeapfrog": {"damping": (0.55, 1.0, 1.0)},
 }
 
-_GREEK = {"theta": "θ", "mu": "μ", "sigma": "σ", "alpha": "α", "kappa": "κ", "rho": "ρ", "beta": "β"}
 
 
 class Controls(pn.viewable.Viewer):
@@ -40,8 +47,10 @@ class Controls(pn.viewable.Viewer):
             options={"equal steps": "steps", "equal evaluations": "evaluations"},
             **wide,
         )
-        self.horizon = pmui.FloatInput(label="Horizon T", step=1.0, **wide)
-        self.seed = pmui.IntInput(label="Seed of the path", start=0, step=1, **wide)
+        # Number fields have buttons without a name; text is read, and refused, by the Study.
+        self.horizon = pmui.TextInput(label="Horizon T", **wide)
+        self.seed = pmui.TextInput(label="Seed of the path", **wide)
+        self.another = pmui.Button(label="New path", variant="outlined", **wide)
         self.component = pmui.Select(label="Component drawn", **wide)
         self.precision = pmui.RadioButtonGroup(
             label="Precision", options=["float64", "float32"], **wide
@@ -58,7 +67,7 @@ class Controls(pn.viewable.Viewer):
             self.equal,
             self._parameters,
             self.horizon,
-            self.seed,
+            pmui.Row(self.seed, self.another, sizing_mode="stretch_width", margin=0),
             self.component,
             self.precision,
             self.width,
@@ -67,6 +76,7 @@ class Controls(pn.viewable.Viewer):
         self._follow()
         for name in ("model", "schemes", "equal", "horizon", "seed", "component", "precision"):
             getattr(self, name).param.watch(self._set(name), "value")
+        self.another.on_click(lambda event: self._draw_another())
         self.steps.param.watch(self._set("steps", settle=False), "value")
         self.steps.param.watch(lambda event: study.settle(), "value_throttled")
         study.param.watch(lambda event: self._follow(), "experiment")
@@ -79,6 +89,8 @@ class Controls(pn.viewable.Viewer):
             if self._syncing or event.new is None:
                 return
             value = tuple(event.new) if isinstance(event.new, list) else event.new
+            if name in _TYPED:
+                value = typed(value)
             if self._study.change(**{name: value}):
                 if settle:
                     self._study.settle()
@@ -86,6 +98,10 @@ class Controls(pn.viewable.Viewer):
                 self._follow()
 
         return change
+
+    def _draw_another(self) -> None:
+        if self._study.change(seed=(self._study.experiment.seed + 1) % 2**31):
+            self._study.settle()
 
     def _follow(self) -> None:
         """Every control to what the Study says."""
@@ -103,6 +119,7 @@ class Controls(pn.viewable.Viewer):
             self.component.visible = len(symbols) > 1
             for name in ("model", "equal", "horizon", "seed", "component", "precision", "steps"):
                 widget, value = getattr(self, name), getattr(experiment, name)
+                value = f"{value:.12g}" if name in _TYPED else value
                 if widget.value != value:
                     widget.value = value
             if set(self.schemes.value) != set(experiment.schemes):
@@ -134,7 +151,7 @@ class Controls(pn.viewable.Viewer):
 
 def _parameter_knobs(experiment: Experiment) -> list["Knob"]:
     return [
-        Knob(p.name, _greek(p.name) + (f" ({p.unit})" if p.unit else ""), p.low, p.high, p.value)
+        Knob(p.name, _label(p), p.low, p.high, p.value, p.whole)
         for p in experiment.subject.parameters
     ]
 
@@ -154,13 +171,14 @@ def _option_knobs(experiment: Experiment) -> list["Knob"]:
 
 
 class Knob(NamedTuple):
-    """A number that a slider sets: a name, a label, a closed range, and its value."""
+    """A number that a slider sets: a name, a label, a closed range, its value, whether whole."""
 
     name: str
     label: str
     low: float
     high: float
     value: float
+    whole: bool = False
 
 
 class _Knobs(pn.viewable.Viewer):
@@ -194,13 +212,11 @@ class _Knobs(pn.viewable.Viewer):
             self._following = was
 
     def _slider(self, knob: Knob):
-        slider = pmui.EditableFloatSlider(
+        slider = pmui.FloatSlider(
             label=knob.label,
             start=knob.low,
             end=knob.high,
-            fixed_start=knob.low,
-            fixed_end=knob.high,
-            step=(knob.high - knob.low) / 1000 if knob.high - knob.low < 90 else 1.0,
+            step=1.0 if knob.whole else (knob.high - knob.low) / 1000,
             value=knob.value,
             sizing_mode="stretch_width",
             size="small",
@@ -217,9 +233,24 @@ class _Knobs(pn.viewable.Viewer):
         return slider
 
 
+def _label(parameter: Parameter) -> str:
+    """What a slider is called: the symbol, a word where the symbol says little, the unit."""
+    symbol, word = _plain(parameter.symbol), parameter.name.replace("_", " ")
+    enough = len(symbol) > 1 or parameter.symbol in (word, f"\\{word}", f"\\var{word}")
+    unit = f" ({parameter.unit})" if parameter.unit else ""
+    return (symbol if enough else f"{word} {symbol}") + unit
+
+
+def _plain(latex: str) -> str:
+    """A symbol in LaTeX as plain text, for widgets that show no mathematics."""
+    text = re.sub(r"\\mathrm|[{}_]", "", latex).replace(r"\,", " ")
+    # A dot above combines with the letter before it.
+    text = re.sub(r"\\dot ?(\\?[A-Za-z]+)", "\\1\N{COMBINING DOT ABOVE}", text)
+    return re.sub(r"\\(?:var)?([A-Za-z]+)", lambda found: _greek(found[1]), text)
+
+
 def _greek(name: str) -> str:
-    return _GREEK.get(name, name)
-
-
-def _plain(symbol: str) -> str:
-    return symbol.replace("_", "")
+    case = "SMALL" if name.islower() else "CAPITAL"
+    # Unicode spells it this way.
+    spelt = "LAMDA" if name.lower() == "lambda" else name.upper()
+    return unicodedata.lookup(f"GREEK {case} LETTER {spelt}")

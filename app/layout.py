@@ -162,6 +162,8 @@ class Explorer(pn.viewable.Viewer):
     async def _refresh(self) -> None:
         self._halted = False
         experiment = self.study.experiment
+        # What was said of the run before does not hold for this one.
+        self._progress.value, self._doing.object = 0, "starting"
         await self.computation.run(experiment, VIEWS[experiment.view].steady)
 
     def _changed(self, event) -> None:

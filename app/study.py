@@ -91,18 +91,19 @@ def from_query(query: str) -> tuple[Experiment, tuple[str, ...]]:
             if text != VERSION:
                 messages.append(f"The link has version {text[:20]!r}; this is version {VERSION}.")
         elif head == "p" and tail:
-            fields.setdefault("parameters", {})[tail] = _value(text)
+            fields.setdefault("parameters", {})[tail] = typed(text)
         elif tail:
-            fields.setdefault("options", {}).setdefault(head, {})[tail] = _value(text)
+            fields.setdefault("options", {}).setdefault(head, {})[tail] = typed(text)
         elif name == "schemes":
             fields[name] = tuple(text.split(","))
         else:
-            fields[name] = text if name in ("view", "model", "equal", "precision") else _value(text)
+            fields[name] = text if name in ("view", "model", "equal", "precision") else typed(text)
     experiment, complaints = Experiment.repaired(fields)
     return experiment, (*messages, *complaints)
 
 
-def _value(text: str) -> int | float | str:
+def typed(text: str) -> int | float | str:
+    """What a user typed: a number where it is one, else the text itself."""
     for kind in (int, float):
         try:
             return kind(text)

@@ -5,7 +5,7 @@ from typing import Literal
 import equinox as eqx
 import jax, jax.numpy as jnp, jax.tree_util as jtu
 import numpy as np
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, ArrayLike, Float, Int, PyTree
 
 from ees._pytree import as_arrays
 from ees.adjoints import NEVER, AbstractAdjoint, FullBackprop, Marks, RecursiveCheckpoint
@@ -35,7 +35,7 @@ def solve(
     field: AbstractField,
     scheme: AbstractScheme,
     driver: AbstractDriver,
-    y0: PyTree[Array],
+    y0: PyTree[ArrayLike],
     *,
     adjoint: AbstractAdjoint = RecursiveCheckpoint(),
     save: Literal["end", "all"] | int = "end",
@@ -87,9 +87,10 @@ def reverse(
 def _run(field, scheme, driver, start, adjoint, save, back) -> Solution:
     steps = driver.steps if isinstance(driver.steps, jax.core.Tracer) else int(driver.steps)
     save = _check_save(save, steps)
+    adjoint = adjoint.ready(field, scheme, driver, start)
     # A program that is neither differentiated nor embedded needs no bound on its steps, and
     # without one it serves every number of steps.
-    leaves = jtu.tree_leaves((field, driver, start))
+    leaves = jtu.tree_leaves((field, driver, start, adjoint))
     embedded = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
     bounded = save == "all" or (adjoint.bounded and embedded) or isinstance(adjoint, FullBackprop)
     capacity = steps if isinstance(steps, int) and bounded else None

@@ -1,12 +1,35 @@
 """Questions about a scheme on an equation, each a pure function with a labelled answer."""
 
+from ees.diagnostics.convergence import Convergence, convergence
+from ees.diagnostics.critical_step import CriticalStep, Spectrum, critical_step, spectrum
+from ees.diagnostics.error_curve import ErrorCurve
 from ees.diagnostics.gradients import GradientDiscrepancy, gradient_discrepancy
+from ees.diagnostics.memory import Memory, memory
 from ees.diagnostics.reconstruction import Reconstruction, reconstruction
+from ees.diagnostics.stability import (
+    CROSS_SECTIONS,
+    CrossSection,
+    linear_stability,
+    mean_square_stability,
+)
 
 
 __all__ = [
+    "CROSS_SECTIONS",
+    "Convergence",
+    "CriticalStep",
+    "CrossSection",
+    "ErrorCurve",
     "GradientDiscrepancy",
+    "Memory",
     "Reconstruction",
+    "Spectrum",
+    "convergence",
+    "critical_step",
     "gradient_discrepancy",
+    "linear_stability",
+    "mean_square_stability",
+    "memory",
     "reconstruction",
+    "spectrum",
 ]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import equinox as eqx
 import jax, jax.numpy as jnp, jax.tree_util as jtu
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, ArrayLike, Float, PyTree
 
 from ees._pytree import as_arrays, inner
 from ees.adjoints import AbstractAdjoint, Reversible, StoredStates
@@ -38,7 +38,7 @@ def gradient_discrepancy(
     field: AbstractField,
     scheme: AbstractScheme,
     driver: AbstractDriver,
-    y0: PyTree[Array],
+    y0: PyTree[ArrayLike],
     *,
     adjoint: AbstractAdjoint = Reversible(),
     loss: Callable[[PyTree[Array]], Float[Array, ""]] = half_square,

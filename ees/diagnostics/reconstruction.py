@@ -2,7 +2,7 @@
 
 import equinox as eqx
 import jax, jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, ArrayLike, Float, PyTree
 
 from ees._pytree import distance
 from ees.drivers import AbstractDriver
@@ -31,7 +31,7 @@ def reconstruction(
     field: AbstractField,
     scheme: AbstractScheme,
     driver: AbstractDriver,
-    y0: PyTree[Array],
+    y0: PyTree[ArrayLike],
     *,
     save: int = 2,
 ) -> Reconstruction:

@@ -24,6 +24,7 @@ class Parameter:
     - `name`: the keyword of the model's factory.
     - `value`, `low`, `high`: in `unit`; the range is closed.
     - `symbol`: LaTeX. `unit`: "" for a pure number.
+    - `whole`: the model rounds the value to an integer, and nothing has a gradient in it.
 
     Raises `ValueError` if the value is not a finite number within the range.
     """
@@ -34,6 +35,7 @@ class Parameter:
     high: float
     symbol: str
     unit: str = ""
+    whole: bool = False
 
     def __post_init__(self):
         if not (math.isfinite(self.value) and self.low <= self.value <= self.high):
@@ -54,8 +56,8 @@ class Model:
     - `components`: a LaTeX symbol for each entry of the state.
     - `parameters`: a `Parameter` each, with the values that this model has.
     - `exact`: an Equinox module; `exact(ts, ws)` gives the solution `(points, dim)` at the evenly
-      spaced times `ts` `(points,)` of a path with the values `ws` `(points, noise)` there (any
-      `ws` for an ODE). `None` where no exact solution is known.
+      spaced times `ts` `(points,)` of a path with the values `ws` `(points, *noise)` there and
+      straight lines between them (any `ws` for an ODE). `None` where no exact solution is known.
     """
 
     name: str

@@ -5,7 +5,7 @@ import jax, jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ees.fields import SDE, Additive, Diagonal
+from ees.fields import SDE, Additive, Diagonal, Scalar, ito_to_stratonovich
 from ees.models.base import Model, Parameter, real
 
 
@@ -35,6 +35,27 @@ class Proportional(eqx.Module):
 
     def __call__(self, t, y):
         return self.rate * y
+
+
+class Complex(eqx.Module):
+    """$c\\,y$ for a complex number $c$ and a state $(\\mathrm{Re}\\,y, \\mathrm{Im}\\,y)$."""
+
+    re: Float[Array, ""] = eqx.field(converter=real)
+    im: Float[Array, ""] = eqx.field(converter=real)
+
+    def __call__(self, t, y):
+        a, b = y[0], y[1]
+        return jnp.stack([self.re * a - self.im * b, self.im * a + self.re * b])
+
+
+class Decay(eqx.Module):
+    """$-\\text{rate} \\cdot S y$ with a symmetric matrix $S$."""
+
+    rate: Float[Array, ""] = eqx.field(converter=real)
+    matrix: Float[Array, "d d"]
+
+    def __call__(self, t, y):
+        return -self.rate * (self.matrix @ y)
 
 
 class OrnsteinUhlenbeckSolution(eqx.Module):
@@ -68,6 +89,32 @@ class GeometricBrownianSolution(eqx.Module):
 
     def __call__(self, ts, ws):
         return self.y0 * jnp.exp(self.mu * ts[:, None] + self.sigma * ws)
+
+
+class ComplexExponential(eqx.Module):
+    """$\\exp(\\lambda t + \\mu W_t)$ from 1: real and imaginary part."""
+
+    drift: Complex
+    noise: Complex
+
+    def __call__(self, ts, ws):
+        angle = self.drift.im * ts + self.noise.im * ws
+        size = jnp.exp(self.drift.re * ts + self.noise.re * ws)
+        return jnp.stack([size * jnp.cos(angle), size * jnp.sin(angle)], axis=1)
+
+
+class StiffSolution(eqx.Module):
+    """$\\exp((A - \\sigma^2/2)\\,t + \\sigma W_t)\\,y_0$ in the eigenvectors of $A$."""
+
+    drift: Decay
+    sigma: Float[Array, ""] = eqx.field(converter=real)
+    y0: Float[Array, " d"] = eqx.field(converter=real)
+
+    def __call__(self, ts, ws):
+        values, vectors = jnp.linalg.eigh(self.drift.matrix)
+        common = self.sigma * ws - 0.5 * self.sigma**2 * ts
+        powers = common[:, None] - self.drift.rate * values * ts[:, None]
+        return (jnp.exp(powers) * (self.y0 @ vectors)) @ vectors.T
 
 
 def ornstein_uhlenbeck(
@@ -125,7 +172,75 @@ def geometric_brownian_motion(mu: float = -1.0, sigma: float = 0.5, y0: float = 
     )
 
 
+def linear_test(
+    lambda_re: float = -1.0, lambda_im: float = 5.0, mu_re: float = 0.0, mu_im: float = 0.5
+) -> Model:
+    """The linear test equation $dy = \\lambda y\\,dt + \\mu y \\circ dW$, complex, from $y_0 = 1$.
+
+    One Brownian motion drives both components. The solution is $\\exp(\\lambda t + \\mu W_t)$,
+    whose mean square is $\\exp(2(\\mathrm{Re}\\,\\lambda + (\\mathrm{Re}\\,\\mu)^2)\\,t)$.
+    """
+    drift, noise = Complex(lambda_re, lambda_im), Complex(mu_re, mu_im)
+    return Model(
+        name="linear_test",
+        title="Linear test equation",
+        why="The equation behind every stability plot: lambda h and mu² h are the point that the "
+        "step moves through the plane.",
+        latex=r"dy = \lambda y\,dt + \mu y \circ dW,\qquad \lambda, \mu \in \mathbb{C}",
+        field=SDE(drift, noise, Scalar()),
+        y0=np.array([1.0, 0.0]),
+        horizon=6.0,
+        steps=48,
+        components=(r"\mathrm{Re}\,y", r"\mathrm{Im}\,y"),
+        parameters=(
+            Parameter("lambda_re", lambda_re, -50.0, 3.0, r"\mathrm{Re}\,\lambda", "1/time"),
+            Parameter("lambda_im", lambda_im, -50.0, 50.0, r"\mathrm{Im}\,\lambda", "1/time"),
+            Parameter("mu_re", mu_re, -3.0, 3.0, r"\mathrm{Re}\,\mu", "1/√time"),
+            Parameter("mu_im", mu_im, -3.0, 3.0, r"\mathrm{Im}\,\mu", "1/√time"),
+        ),
+        exact=ComplexExponential(drift, noise),
+    )
+
+
+def stiff_gbm(rate: float = 20.0, sigma: float = 0.1) -> Model:
+    """Stiff geometric Brownian motion in 25 dimensions, $dy = A y\\,dt + \\sigma y\\,dW$ (Ito).
+
+    $A = Q D Q^\\top$ has the eigenvalues $-r(1 + i/25)$ for $i = 1, \\dots, 25$ and the rate $r$;
+    $Q$ is orthogonal, random and always the same. $y_0$ is a vector of ones.
+
+    The defaults are those of arXiv 2509.20599. The equation there has no circle and its data
+    come from Euler steps, so it is read as Ito: the Stratonovich drift is $(A - \\sigma^2/2)\\,y$.
+    It is read with one Brownian motion, with which $\\sigma y\\,dW$ is a vector as it is written;
+    then $A$ commutes with the noise and the solution is
+    $\\exp((A - \\sigma^2/2)\\,t + \\sigma W_t)\\,y_0$. With a noise for each component, which the
+    paper does not exclude, no closed form is known.
+    """
+    dim = 25
+    basis, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(dim, dim)))
+    drift = Decay(rate, (basis * (1 + np.arange(1, dim + 1) / dim)) @ basis.T)
+    y0 = np.ones(dim)
+    return Model(
+        name="stiff_gbm",
+        title="Stiff GBM, d = 25",
+        why="At 14 steps EES25, with three evaluations each, holds it; RK4, with four, does not.",
+        latex=r"dy = \big(A - \tfrac12 \sigma^2\big)\,y\,dt + \sigma y \circ dW,\qquad"
+        r" A = Q D Q^\top,\quad D_{ii} = -r\,(1 + i/25)",
+        field=ito_to_stratonovich(drift, Proportional(sigma), Scalar()),
+        y0=y0,
+        horizon=1.0,
+        steps=14,
+        components=tuple(f"y_{{{i + 1}}}" for i in range(dim)),
+        parameters=(
+            Parameter("rate", rate, 0.0, 200.0, "r", "1/time"),
+            Parameter("sigma", sigma, 0.0, 3.0, r"\sigma", "1/√time"),
+        ),
+        exact=StiffSolution(drift, sigma, y0),
+    )
+
+
 LINEAR = {
     "ornstein_uhlenbeck": ornstein_uhlenbeck,
     "geometric_brownian_motion": geometric_brownian_motion,
+    "linear_test": linear_test,
+    "stiff_gbm": stiff_gbm,
 }

@@ -38,6 +38,10 @@ class AbstractScheme(eqx.Module):
     def init(self, field: AbstractField, t: Float[Array, ""], y: PyTree[Array]) -> State:
         """The scheme's state at the start, from the solution there."""
 
+    def restart(self, field: AbstractField, t, y: PyTree[Array]) -> State:
+        """A state afresh in the middle of a solve, from the solution there."""
+        return self.init(field, t, y)
+
     @abc.abstractmethod
     def begin(self, field: AbstractField, t: Float[Array, ""], state: State) -> PyTree[Array]:
         """What a step away from `state` evaluates first, in either direction; may be `()`."""
@@ -105,6 +109,9 @@ class Undo(AbstractScheme):
 
     def init(self, field, t, y):
         return y
+
+    def restart(self, field, t, y):
+        return self.scheme.restart(field, t, y)
 
     def begin(self, field, t, state):
         return self.scheme.begin(field, t, state)

@@ -1,0 +1,168 @@
+"""Discretise-then-optimise, one step at a time: the backward pass of every adjoint without a tape.
+
+From the end, it linearises the scheme's own step at the state where that step began. Where that
+state comes from is the adjoint's affair; nothing here or there depends on the scheme.
+"""
+
+import abc
+
+import equinox as eqx
+import jax, jax.numpy as jnp, jax.tree_util as jtu
+from jaxtyping import Array, Float, PyTree
+
+from ees._pytree import add, distance, select
+from ees.adjoints.base import AbstractAdjoint, bound, march, materialise, scan
+
+
+class Checkpoints(eqx.Module):
+    """The states before steps 0, k, 2k, ... of a solve.
+
+    - `rows`: the states, each leaf with a leading axis; `spacing`: k.
+    """
+
+    rows: PyTree[Array]
+    spacing: int = eqx.field(static=True)
+
+    @classmethod
+    def of(cls, state, spacing: int, steps: int) -> "Checkpoints":
+        """Empty ones, for that many steps."""
+        length = -(-steps // spacing)
+        rows = jtu.tree_map(lambda leaf: jnp.zeros((length, *leaf.shape), leaf.dtype), state)
+        return cls(rows, spacing)
+
+    def put(self, i, state) -> "Checkpoints":
+        """These, after they met the state before step `i`."""
+        if self.spacing > 1:
+            state = select(i % self.spacing == 0, state, self.get(i))
+        write = jax.lax.dynamic_update_index_in_dim
+        rows = jtu.tree_map(
+            lambda rows, leaf: write(rows, leaf, i // self.spacing, 0), self.rows, state
+        )
+        return Checkpoints(rows, self.spacing)
+
+    def get(self, i):
+        """The last state kept at or before step `i`."""
+        read = jax.lax.dynamic_index_in_dim
+        return jtu.tree_map(lambda rows: read(rows, i // self.spacing, keepdims=False), self.rows)
+
+    def holds(self, steps):
+        """Whether there is room for so many steps."""
+        return steps <= self.spacing * len(jtu.tree_leaves(self.rows)[0])
+
+
+class Stepwise(AbstractAdjoint):
+    """Differentiates step by step, from states that `recover` supplies."""
+
+    def integrate(self, scheme, field, driver, y0, marks, capacity):
+        return _integrate((scheme, field, driver, y0, self), marks, capacity)
+
+    @abc.abstractmethod
+    def spacing(self, capacity: int | None) -> int | None:
+        """Every how many steps the forward pass keeps a state, `None` for never."""
+
+    @abc.abstractmethod
+    def workspace(self, state, capacity: int | None, watched: bool) -> PyTree[Array]:
+        """Memory for the backward pass.
+
+        Where the adjoint is `watched`, differentiated with respect to its own arrays: a scalar,
+        the largest defect so far. What it has become at the end is that derivative.
+        """
+
+    @abc.abstractmethod
+    def recover(self, problem, kept: Checkpoints | None, work, i, state, begun, dx):
+        """The state before step `i` and the working memory, given the state after the step."""
+
+
+def missed(scheme, found, truth) -> Float[Array, ""]:
+    """The defect of a reconstruction; infinite where it is not a number, never NaN."""
+    gap = distance(scheme.value(found), scheme.value(truth))
+    return jnp.where(jnp.isnan(gap), jnp.inf, gap)
+
+
+@eqx.filter_custom_vjp
+def _integrate(problem, marks, capacity):
+    values, state, diverged, _ = march(problem[:4], marks)
+    return values, state, diverged
+
+
+@_integrate.def_fwd
+def _integrate_forward(perturbed, problem, marks, capacity):
+    scheme, field, driver, y0, adjoint = problem
+    spacing = adjoint.spacing(capacity)
+    if spacing is None:
+        values, state, diverged, kept = march(problem[:4], marks)
+    else:
+        start = jax.eval_shape(lambda: scheme.init(field, driver.time(0), y0))
+        kept = Checkpoints.of(start, spacing, bound(adjoint, capacity))
+        values, state, diverged, kept = march(problem[:4], marks, kept, Checkpoints.put)
+    return (values, state, diverged), (state, kept)
+
+
+@_integrate.def_bwd
+def _integrate_backward(residuals, cotangents, perturbed, problem, marks, capacity):
+    state, kept = residuals
+    values_ct, state_ct, _ = cotangents
+    scheme, field, driver, y0, adjoint = problem
+    wanted, held = eqx.partition(problem[:3], perturbed[:3])
+    # Increments are drawn once a step and carried; only where the driver itself is
+    # differentiated is the draw inside what is linearised.
+    driver_wanted = bool(jtu.tree_leaves(wanted[2]))
+    watched = eqx.filter(adjoint, perturbed[4])
+    work = adjoint.workspace(state, capacity, bool(jtu.tree_leaves(watched)))
+    values_ct = materialise(
+        values_ct, jax.eval_shape(scheme.value, state), leading=(len(marks.index),)
+    )
+
+    def back(j, carry, end):
+        state, begun, dx, work, state_ct, grads = carry
+        i = end - 1 - j
+        state, work = adjoint.recover(problem[:3], kept, work, i, state, begun, dx)
+
+        def step(wanted, state):
+            scheme, field, driver = eqx.combine(wanted, held)
+            t = driver.time(i)
+            begun = scheme.begin(field, t, state)
+            increment = driver.increment(i) if driver_wanted else dx
+            return scheme.advance(field, t, state, begun, increment), begun
+
+        _, pull, begun = jax.vjp(step, wanted, state, has_aux=True)
+        wanted_ct, state_ct = pull(state_ct)
+        return state, begun, driver.increment(i - 1), work, state_ct, add(grads, wanted_ct)
+
+    def stretch(carry, at):
+        start, end, value_ct = at
+        state, begun, dx, work, state_ct, grads = carry
+        _, pull = jax.vjp(scheme.value, state)
+        carry = state, begun, dx, work, add(state_ct, *pull(value_ct)), grads
+        carry = jax.lax.fori_loop(0, end - start, lambda j, c: back(j, c, end), carry)
+        return carry, None
+
+    steps = jnp.asarray(driver.steps)
+    begun = scheme.begin(field, driver.time(steps), state)
+    carry = (
+        state,
+        begun,
+        driver.increment(steps - 1),
+        work,
+        materialise(state_ct, state),
+        jtu.tree_map(jnp.zeros_like, wanted),
+    )
+    carry, _ = scan(stretch, carry, (*marks.stretches, values_ct), reverse=True)
+    state, _, _, work, state_ct, grads = carry
+
+    def start(wanted, y0):
+        scheme, field, driver = eqx.combine(wanted, held)
+        return scheme.init(field, driver.time(0), y0)
+
+    y0_wanted, y0_held = eqx.partition(y0, perturbed[3])
+    _, pull = jax.vjp(lambda w, y: start(w, eqx.combine(y, y0_held)), wanted, y0_wanted)
+    wanted_ct, y0_ct = pull(state_ct)
+    found = (*add(grads, wanted_ct), y0_ct)
+    if kept is not None:
+        found = jtu.tree_map(lambda ct: jnp.where(kept.holds(steps), ct, jnp.nan), found)
+
+    def told(leaf):
+        defect = jnp.maximum(work, missed(scheme, state, start(wanted, y0)))
+        return jnp.broadcast_to(defect, leaf.shape).astype(leaf.dtype)
+
+    return *found, jtu.tree_map(told, watched)

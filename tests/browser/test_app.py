@@ -1,0 +1,270 @@
+"""What a lecturer does with the app, done in a real browser."""
+
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+from urllib.parse import parse_qs, urlsplit
+from xml.etree import ElementTree
+
+import numpy as np
+import pymupdf
+import pytest
+
+import ees
+
+
+pytestmark = pytest.mark.browser
+
+MILLIMETRE = 72 / 25.4  # in points
+
+
+def _points(plot) -> dict[str, np.ndarray]:
+    return {s.label: np.stack([s.x, s.y], axis=1) for s in plot.series}
+
+
+def test_the_first_picture_is_the_computed_one_with_the_equation_beside_it(app):
+    page = app()
+    curves = page.settled()
+    wanted = _points(ees.run(ees.Experiment()).plots[0])
+    assert list(curves) == list(wanted)
+    for label, points in wanted.items():
+        # Positions travel to the screen in 24 bits.
+        np.testing.assert_allclose(curves[label], points, rtol=1e-6, atol=1e-6)
+    assert page.page.locator("mjx-container").count() > 0
+    assert page.page.get_by_text("computes on the CPU").is_visible()
+
+
+def test_dragging_the_step_size_changes_the_picture_and_marks_the_blow_up(app):
+    page = app("?steps=504")
+    before = page.settled()
+    assert "No scheme left the window" in page.messages()
+    thumb = page.slider("Step size h")
+    box, rail = thumb.bounding_box(), page.page.locator(".MuiSlider-root").first.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.page.mouse.move(box["x"] + box["width"] / 2, middle)
+    page.page.mouse.down()
+    end = rail["x"] + 0.75 * rail["width"]
+    page.page.mouse.move(end, middle, steps=15)
+    page.page.mouse.up()
+    page.until(lambda: "Reversible Heun left the window" in page.messages())
+    after = page.settled()
+    assert len(after["EES(2,5)"]) < len(before["EES(2,5)"])
+    # The reference, and with it the Brownian path, is the same to the bit.
+    assert after["exact solution"] == before["exact solution"]
+    (figure,) = page.figures()
+    (time,) = figure["times"]
+    said = re.search(r"Reversible Heun left the window at (t = [\d.]+), with h = [\d.]+", page.messages())
+    assert time == said[1]
+    left = float(time.removeprefix("t = "))
+    assert after["Reversible Heun"][-1][0] == pytest.approx(left, rel=1e-3)
+    assert after["EES(2,5)"][-1][0] == pytest.approx(10.0)
+    # The scale stays with the reference.
+    low, high = figure["y"]
+    assert -4 < low < high < 4
+
+
+def test_a_sweep_of_the_step_size_compiles_nothing(app, server):
+    page = app("?steps=504&seed=3")
+    page.settled()
+    page.press("Step size h", "ArrowRight", 3)
+    page.settled()
+    before = server.compilations
+    assert before > 0
+    page.press("Step size h", "Home")
+    page.press("Step size h", "ArrowRight", 30)
+    page.press("Step size h", "End")
+    page.press("Step size h", "ArrowLeft", 15)
+    page.settled()
+    assert server.compilations == before
+
+
+def test_every_page_answers(app):
+    page = app("?model=kepler&schemes=EES25,EES27,ReversibleHeun&steps=96")
+    titles = set()
+    for title, count in (("Reversal", 2), ("Gradients", 2), ("Paths", 1)):
+        page.turn_to(title)
+        if title != "Paths":
+            page.computed()
+        page.settled()
+        figures = page.figures()
+        assert len(figures) == count
+        for figure in figures:
+            titles.add(figure["title"])
+            for name in ("EES(2,5)", "EES(2,7)", "Reversible Heun"):
+                assert len(figure["curves"][name]) > 3
+        assert f"view={title.lower()}" in page.address
+    assert len(titles) == 5 and all("Kepler" in title for title in titles)
+
+
+def _download(page, name, number=0):
+    button = page.page.get_by_role("button", name=name, exact=True).nth(number)
+    with page.page.expect_download() as waiting:
+        button.click()
+    download = waiting.value
+    return download.suggested_filename, download.path().read_bytes()
+
+
+def test_each_export_downloads_and_opens_and_the_script_computes_the_same_data(app, tmp_path):
+    page = app("?steps=45&schemes=EES25,ReversibleHeun")
+    page.settled()
+    experiment = ees.Experiment(steps=45, schemes=("EES25", "ReversibleHeun"))
+    wanted = ees.run(experiment).plots[0].to_csv()
+
+    name, pdf = _download(page, "PDF")
+    assert name == "paths.pdf"
+    (sheet,) = pymupdf.open(stream=pdf)
+    assert sheet.rect.width == pytest.approx(89 * MILLIMETRE, abs=0.01)
+    fonts = sheet.get_fonts()
+    assert fonts and all(kind == "Type0" and extension == "ttf" for _, extension, kind, *_ in fonts)
+    text = sheet.get_text()
+    for label in ("EES(2,5)", "Reversible Heun", "exact solution", "time"):
+        assert label in text
+
+    name, svg = _download(page, "SVG")
+    assert name == "paths.svg"
+    root = ElementTree.fromstring(svg)
+    assert float(root.get("width").removesuffix("pt")) == pytest.approx(89 * MILLIMETRE, abs=0.01)
+
+    name, png = _download(page, "PNG")
+    assert name == "paths.png"
+    picture = pymupdf.Pixmap(png)
+    assert picture.width == pytest.approx(89 / 25.4 * 600, abs=1)
+    assert len(set(picture.samples)) > 10
+
+    name, data = _download(page, "CSV")
+    assert name == "paths.csv"
+    assert data.decode() == wanted
+    rows = list(csv.reader(io.StringIO(data.decode())))
+    assert rows[0] == ["series", "time [1]", "solution [1]"] and len(rows) > 1000
+
+    name, script = _download(page, "Python")
+    assert name == "paths.py"
+    assert b"import app" not in script and b"from app" not in script
+    (tmp_path / name).write_bytes(script)
+    subprocess.run([sys.executable, name], cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "paths.csv").read_text() == wanted
+
+
+def test_the_address_holds_the_whole_state(app):
+    page = app()
+    page.settled()
+    page.press("Step size h", "ArrowRight", 9)
+    page.slider("θ (1/time)").focus()
+    page.page.keyboard.press("ArrowRight")
+    page.page.get_by_role("button", name="equal evaluations").click()
+    page.page.get_by_label("EES(2,7)").check()
+    page.settled()
+    page.until(lambda: "EES27" in page.address and "equal=evaluations" in page.address)
+    address = urlsplit(page.address)
+    asked = parse_qs(address.query)
+    assert float(asked["p.theta"][0]) > 1 and int(asked["steps"][0]) < 80
+    first = page.settled()
+    # Another browser, which shares nothing with the first but the link.
+    other = app("?" + address.query)
+    assert other.settled() == first
+    assert other.page.get_by_label("EES(2,7)").is_checked()
+    # And a reload in the first.
+    page.page.reload()
+    page.until(lambda: len(page.curves()) == len(first))
+    assert page.settled() == first
+
+
+@pytest.mark.parametrize(
+    "query, said",
+    [
+        ("?model=nonsense", "model='nonsense': allowed are"),
+        ("?steps=7.5&seed=-1", "steps=7.5"),
+        ("?schemes=EES25,Nobody", "schemes='Nobody': allowed are"),
+        ("?EES25.x=0.5", "x=0.5: the coefficients divide by"),
+        ("?horizon=1e400&p.theta=nan", "horizon=inf"),
+        ("?model=<img src=x onerror=document.title='hacked'>", "model='<img src=x"),
+        ("?" + "a" * 5000 + "=1", "longer than 4000 characters"),
+    ],
+)
+def test_nonsense_in_the_address_gives_a_message_and_the_defaults(app, query, said):
+    page = app(query)
+    page.until(lambda: said in page.messages())
+    assert set(page.settled()) == {"exact solution", "EES(2,5)", "RK4", "Reversible Heun"}
+    assert page.page.title() != "hacked"
+
+
+def test_a_value_that_is_refused_keeps_the_picture_and_says_why(app):
+    page = app()
+    before = page.settled()
+    box = page.page.get_by_label("Horizon T")
+    box.fill("-3")
+    box.press("Enter")
+    page.until(lambda: "horizon=-3" in page.messages())
+    assert page.settled() == before
+    page.until(lambda: box.input_value() == "10")
+
+
+def test_a_long_run_shows_progress_can_be_cancelled_and_goes_on(app):
+    page = app("?model=neural_sde&schemes=EES25,EES27,RK4,Heun&seed=17&steps=40")
+    page.settled()
+    page.turn_to("Gradients")
+    page.until(lambda: re.search(r"\d+ of 48: computing", page.page.inner_text("body")))
+    page.page.get_by_role("button", name="Cancel").click()
+    page.until(lambda: page.page.get_by_text("Cancelled; what was computed stays.").is_visible())
+    page.settled()
+    kept = sum(map(len, page.curves().values()))
+    page.page.wait_for_timeout(1500)
+    assert sum(map(len, page.curves().values())) == kept
+    page.page.get_by_role("button", name="Go on").click()
+    page.computed()
+    page.settled()
+    assert {len(points) for label, points in page.curves().items() if "unit" not in label} == {12}
+
+
+def test_during_a_long_run_another_session_answers(app):
+    busy = app("?model=neural_sde&view=gradients&schemes=EES25,EES27,RK4,Heun&seed=18&steps=40")
+    other = app("?seed=4")
+    before = other.settled()
+    other.press("Step size h", "ArrowRight", 4)
+    other.until(lambda: other.curves() != before)
+    assert "all computed" not in busy.page.inner_text("body") or busy.curves()
+
+
+def test_a_click_in_the_legend_hides_a_curve_and_the_light_goes_out_in_place(app):
+    page = app("?steps=60")
+    page.settled()
+    assert "Reversible Heun" in page.curves()
+    page.page.get_by_label("Toggle theme").click()
+    dark = "Array.from(Bokeh.documents[0]._all_models.values()).filter(m => m.type == 'LinearAxis')"
+    page.until(lambda: page.page.evaluate(f"{dark}[0].axis_label_text_color") == "#fff")
+    assert page.slider("Step size h").get_attribute("aria-valuetext") == "0.1667"
+    assert len(page.curves()) == 4
+
+
+def test_every_control_has_a_name(app):
+    page = app()
+    nameless = page.page.evaluate(
+        """() => {
+          const found = [], visit = (root) => {
+            for (const el of root.querySelectorAll('*')) {
+              if (el.shadowRoot) visit(el.shadowRoot)
+              if (!el.matches('button, input, [role=slider], [role=combobox], [role=tab]')) continue
+              if (el.type === 'hidden' || el.getBoundingClientRect().width === 0) continue
+              const label = el.getAttribute('aria-label') || el.getAttribute('title') || el.innerText
+                || (el.getAttribute('aria-labelledby') || '').split(' ')
+                   .map((id) => root.getElementById && root.getElementById(id)?.innerText).join('')
+                || [...(el.labels || [])].map((l) => l.innerText).join('')
+              if (!label || !label.trim()) found.push(el.outerHTML.slice(0, 160))
+            }
+          }
+          visit(document)
+          return found
+        }"""
+    )
+    assert nameless == []
+
+
+def test_the_state_of_an_experiment_is_one_line_of_json(app):
+    page = app("?model=kepler&steps=96")
+    page.settled()
+    _, script = _download(page, "Python")
+    text = re.search(r"from_json\(\s*'(.*)'", script.decode())[1]
+    assert json.loads(text)["model"] == "kepler"
