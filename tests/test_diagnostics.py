@@ -59,7 +59,10 @@ def _there_and_back(name, ts, dws, butcher_step):
     return np.array(there), np.array(back[::-1])
 
 
-@pytest.mark.parametrize("name, save", [("EES25", 13), ("EES25", 16), *((n, 31) for n in ees.SCHEMES)])
+@pytest.mark.parametrize(
+    "name, save",
+    [("EES25", 13), ("EES25", 16), *((n, 31) for n in (*RUNGE_KUTTA, "ReversibleHeun"))],
+)
 def test_reconstruction_is_that_of_an_independent_computation(name, save, butcher_step):
     steps = 15
     driver = ees.BrownianPath(jr.key(4), 0.0, 1.5, steps, (2,), lattice=120)
