@@ -5,7 +5,6 @@ import threading
 
 import holoviews as hv
 import matplotlib
-from matplotlib.collections import PathCollection
 
 from app.figure import element
 from app.theme import PRINT
@@ -80,8 +79,7 @@ def _arrange(drawn, inches: float) -> None:
     axes.set_box_aspect(None)
     entries = {}
     for handle, name in zip(*axes.get_legend_handles_labels()):
-        empty = isinstance(handle, PathCollection) and not len(handle.get_offsets())
-        if not (empty or name.startswith("_")):
+        if not name.startswith("_"):
             entries.setdefault(name, []).append(handle)
     for legend in (*drawn.legends, *(a.get_legend() for a in drawn.axes)):
         if legend is not None:

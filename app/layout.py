@@ -13,7 +13,7 @@ from panel.util import edit_readonly
 from app import export
 from app.compute import Computation, apart
 from app.controls import Controls
-from app.figure import LivePlot
+from app.live import LivePlot
 from app.study import Study
 from app.views import VIEWS, View
 from ees import Experiment, run

@@ -61,7 +61,7 @@ def _there_and_back(name, ts, dws, butcher_step):
 
 @pytest.mark.parametrize(
     "name, save",
-    [("EES25", 13), ("EES25", 16), *((n, 31) for n in RUNGE_KUTTA), ("ReversibleHeun", 31)],
+    [("EES25", 13), ("EES25", 16), *((n, 31) for n in (*RUNGE_KUTTA, "ReversibleHeun"))],
 )
 def test_reconstruction_is_that_of_an_independent_computation(name, save, butcher_step):
     steps = 15

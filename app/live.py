@@ -1,0 +1,168 @@
+"""A plot on a page, which follows new numbers without being built again."""
+
+import panel as pn
+from bokeh.core.properties import value
+from bokeh.models import (
+    ColumnDataSource,
+    CustomJS,
+    GlyphRenderer,
+    HoverTool,
+    Legend,
+    LegendItem,
+    Range1d,
+)
+from bokeh.plotting import figure
+
+from app.figure import HEIGHT, Layer, label, layers, span
+from ees.results import Plot
+
+
+_LEGEND_COLUMNS = 5
+# MathJax paints a label once, in the colour of the page at that time; a label that changes is
+# painted again.
+_RELABEL = """
+const text = axis.axis_label
+axis.axis_label = text.endsWith(" ") ? text.trimEnd() : text + " "
+"""
+
+
+class LivePlot(pn.viewable.Viewer):
+    """A plot on a page.
+
+    The Bokeh figure is made once, with the page: BokehJS cannot lay out a figure that arrives
+    while its surroundings change their size. A glyph is made when its layer is first drawn, and
+    from then on new arrays go straight into its source, one assignment each.
+
+    **Arguments:** `blank`: a plot of this kind without series.
+    """
+
+    def __init__(self, blank: Plot, **params):
+        super().__init__(**params)
+        self.plot = blank
+        self._figure = _figure(blank)
+        self._legend = self._figure.select_one(Legend)
+        self._glyphs: dict[tuple[str, str], GlyphRenderer] = {}
+        self._entries: dict[str, LegendItem] = {}
+        self._pane = pn.pane.Bokeh(
+            self._figure, sizing_mode="stretch_width", height=HEIGHT, margin=(5, 10)
+        )
+        self.draw(blank)
+
+    def __panel__(self):
+        return self._pane
+
+    def draw(self, plot: Plot) -> None:
+        """Draws a plot of the same kind."""
+        before, self.plot = self.plot, plot
+        drawn = {(layer.key, layer.kind): layer for layer in layers(plot)}
+        for name, layer in drawn.items():
+            if name in self._glyphs:
+                self._glyphs[name].data_source.data = layer.columns
+            else:
+                self._glyphs[name] = _glyph(self._figure, layer)
+                self._enter(layer)
+        for name in self._glyphs.keys() - drawn.keys():
+            source = self._glyphs[name].data_source
+            if len(source.data["x"]):
+                source.data = {column: [] for column in source.data}
+        self._entitle(drawn.values())
+        self._figure.title.text = plot.title
+        self._figure.yaxis.axis_label = label(plot.y, "$$", "$$")
+        # A user who zoomed in keeps the view until the data's own range moves.
+        if plot.window is not None and plot.window != before.window:
+            self._figure.y_range.update(start=plot.window[0], end=plot.window[1])
+        if span(plot) != span(before):
+            start, end = span(plot)
+            self._figure.x_range.update(start=start, end=end)
+        pn.io.push_notebook(self._pane)
+
+    def _enter(self, layer: Layer) -> None:
+        """A new glyph belongs to its series' entry, whose click hides all of them."""
+        if layer.key not in self._entries:
+            self._entries[layer.key] = LegendItem(label=value(layer.label), renderers=[])
+        entry = self._entries[layer.key]
+        visible = all(glyph.visible for glyph in entry.renderers)
+        glyph = self._glyphs[layer.key, layer.kind]
+        glyph.visible = visible
+        entry.renderers = [*entry.renderers, glyph]
+
+    def _entitle(self, drawn) -> None:
+        labels = {layer.key: layer.label for layer in drawn}
+        for key, text in labels.items():
+            if self._entries[key].label.value != text:
+                self._entries[key].label = value(text)
+        entries = [self._entries[key] for key in labels]
+        if self._legend.items != entries:
+            self._legend.items = entries
+
+
+def _figure(blank: Plot):
+    low, high = blank.window or (0.0, 1.0)
+    made = figure(
+        height=HEIGHT,
+        sizing_mode="stretch_width",
+        x_axis_type="log" if blank.x.log else "linear",
+        y_axis_type="log" if blank.y.log else "linear",
+        x_range=Range1d(*span(blank)),
+        y_range=Range1d(low, high),
+        x_axis_label=label(blank.x, "$$", "$$"),
+        tools="pan,box_zoom,wheel_zoom,save,reset",
+        active_drag="box_zoom",
+    )
+    made.toolbar.logo = None
+    made.title.text_font_size = "0.9em"
+    made.add_tools(
+        HoverTool(
+            tooltips=[("", "$name"), (blank.x.label, "$snap_x{0.0000}"), (blank.y.label, "$snap_y")],
+        )
+    )
+    for axis in (*made.xaxis, *made.yaxis):
+        axis.axis_label_text_font_size = "0.9em"
+        axis.js_on_change("axis_label_text_color", CustomJS(args={"axis": axis}, code=_RELABEL))
+    legend = Legend(
+        items=[],
+        click_policy="hide",
+        location="left",
+        orientation="horizontal",
+        ncols=_LEGEND_COLUMNS,
+        label_text_font_size="0.8em",
+        border_line_alpha=0,
+        background_fill_alpha=0,
+        glyph_width=42,
+        spacing=6,
+        padding=2,
+        margin=2,
+    )
+    made.add_layout(legend, "above")
+    return made
+
+
+def _glyph(made, layer: Layer) -> GlyphRenderer:
+    look, source = layer.style, ColumnDataSource(layer.columns)
+    of = {"source": source, "name": layer.label}
+    if layer.kind == "curve":
+        return made.line(
+            "x",
+            "y",
+            line_color=look.colour,
+            line_dash=list(look.dash) or "solid",
+            line_width=look.width,
+            **of,
+        )
+    if layer.kind == "markers":
+        return made.scatter("x", "y", marker=look.marker[0], size=6, color=look.colour, **of)
+    if layer.kind == "cross":
+        return made.scatter(
+            "x", "y", marker="x", size=14, line_width=3, color=look.colour, level="overlay", **of
+        )
+    return made.text(
+        "x",
+        "y",
+        "text",
+        text_color=look.colour,
+        text_font_size="9pt",
+        text_align="right",
+        text_baseline="middle",
+        level="overlay",
+        **of,
+    )
