@@ -50,17 +50,17 @@ def test_on_an_ode_it_nears_the_discrete_gradient_with_the_order_of_the_scheme(
     for steps in counts:
         at = driver.with_steps(jnp.asarray(steps))
         found, wanted = gradients(field, at, y0, scheme, 3, 64)
-        errors.append([relative(a, b) for a, b in zip(found, wanted)])
-    assert np.max(errors[-1]) < 0.02
-    for part in np.array(errors).T:
-        if part.max() < 1e-11:
-            # A symplectic scheme solves the adjoint equation of its own discrete solution.
-            continue
-        found = slope(1 / counts, part)
-        assert found > order_of(scheme) - 0.25
-        if name in ("EES25", "EES27", "Euler", "Midpoint", "RK4"):
-            # Not better either, as for Heun and Reversible Heun, whose first terms cancel.
-            assert found < order_of(scheme) + 0.25
+        # Together: the error of one part alone may pass through zero on its way down.
+        errors.append(np.linalg.norm([relative(a, b) for a, b in zip(found, wanted)]))
+    assert errors[-1] < 0.03
+    if max(errors) < 1e-11:
+        # A symplectic scheme solves the adjoint equation of its own discrete solution.
+        return
+    found = slope(1 / counts, errors)
+    assert found > order_of(scheme) - 0.25
+    if name in ("EES25", "EES27", "Euler", "Midpoint", "RK4"):
+        # Not better either, as for Heun and Reversible Heun, whose first terms cancel.
+        assert found < order_of(scheme) + 0.25
 
 
 @pytest.mark.parametrize("noise, name", [("diagonal", "EES25"), ("additive", "ReversibleHeun")])
