@@ -78,7 +78,7 @@ def label(axis: Axis, open_: str = "$", close: str = "$") -> str:
 
 def element(plot: Plot) -> hv.Overlay:
     """A plot as one HoloViews element, with options for both backends."""
-    drawn = [_glyph(layer) for layer in layers(plot) if len(layer.x)] or [hv.Curve([], "x", "y")]
+    drawn = [_glyph(layer) for layer in layers(plot) if len(layer.x)]
     limits = {"ylim": plot.window} if plot.window else {}
     both = {"logx": plot.x.log, "logy": plot.y.log, "xlim": span(plot), **limits}
     return hv.Overlay(drawn).opts(

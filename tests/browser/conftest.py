@@ -115,7 +115,7 @@ class App:
     def open(self, query: str = "") -> "App":
         """Opens the app and waits for its first picture with data."""
         self.page.goto(self.server.url + query)
-        self.until(lambda: any(len(points) > 2 for points in self.curves().values()))
+        self.until(lambda: self.curves())
         return self
 
     def until(self, condition):

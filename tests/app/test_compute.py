@@ -1,0 +1,128 @@
+"""Latest wins, a cancelled run keeps what it showed, and nothing older overwrites a newer answer."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+import ees
+from app import compute
+from ees.results import Report
+
+
+def _experiment(seed):
+    return ees.Experiment(seed=seed)
+
+
+class Script:
+    """Stands in for the numerics: each seed has its own pace and number of reports."""
+
+    def __init__(self, monkeypatch, paces):
+        self.begun = []
+        self.release = threading.Event()
+
+        def stream(experiment):
+            self.begun.append(experiment.seed)
+            pace, count = paces[experiment.seed]
+            for done in range(count):
+                time.sleep(pace)
+                if pace == 0 and done == 1 and count == 2:
+                    raise ValueError("the second piece fails")
+                yield Report((), (f"{experiment.seed}",), done + 1, count)
+
+        monkeypatch.setattr(compute, "stream", stream)
+        monkeypatch.setattr(compute, "_PACE", 0.0)
+        self.shown, self.failed = [], []
+        self.computation = compute.Computation(
+            lambda experiment, report: self.shown.append((experiment.seed, report.done)),
+            lambda experiment, error: self.failed.append((experiment.seed, str(error))),
+        )
+
+
+def test_every_report_of_a_run_is_shown_in_order(monkeypatch):
+    script = Script(monkeypatch, {1: (0.001, 5)})
+    assert asyncio.run(script.computation.run(_experiment(1), steady=True))
+    assert script.shown == [(1, done) for done in range(1, 6)]
+
+
+def test_a_slow_old_answer_never_overwrites_a_newer_one(monkeypatch):
+    script = Script(monkeypatch, {1: (0.15, 4), 2: (0.001, 1)})
+
+    async def both():
+        old = asyncio.ensure_future(script.computation.run(_experiment(1), steady=True))
+        await asyncio.sleep(0.05)
+        new = await script.computation.run(_experiment(2), steady=False)
+        return await old, new
+
+    old, new = asyncio.run(both())
+    assert new and not old
+    assert script.shown[-1] == (2, 1)
+    assert (1, 1) not in script.shown[script.shown.index((2, 1)) :]
+
+
+def test_a_drag_computes_the_newest_and_not_what_was_overtaken_while_it_waited(monkeypatch):
+    script = Script(monkeypatch, {seed: (0.03, 1) for seed in range(20)})
+
+    async def drag():
+        await asyncio.gather(
+            *(script.computation.run(_experiment(seed), steady=False) for seed in range(20))
+        )
+
+    asyncio.run(drag())
+    assert script.shown[-1] == (19, 1)
+    assert len(script.begun) <= 3
+
+
+def test_a_cancelled_run_stops_and_what_it_showed_stays(monkeypatch):
+    script = Script(monkeypatch, {1: (0.05, 100)})
+
+    async def cancelled():
+        run = asyncio.ensure_future(script.computation.run(_experiment(1), steady=True))
+        await asyncio.sleep(0.2)
+        script.computation.cancel()
+        return await run
+
+    assert not asyncio.run(cancelled())
+    assert 1 <= len(script.shown) < 20
+    assert [done for _, done in script.shown] == list(range(1, len(script.shown) + 1))
+
+
+def test_a_run_that_fails_keeps_what_it_showed_and_says_why(monkeypatch):
+    script = Script(monkeypatch, {1: (0, 2)})
+    assert not asyncio.run(script.computation.run(_experiment(1), steady=True))
+    assert script.shown == [(1, 1)]
+    assert script.failed == [(1, "the second piece fails")]
+
+
+def test_a_failure_that_was_overtaken_is_not_reported(monkeypatch):
+    script = Script(monkeypatch, {1: (0, 2), 2: (0.001, 1)})
+
+    async def both():
+        old = asyncio.ensure_future(script.computation.run(_experiment(1), steady=True))
+        await asyncio.sleep(0)
+        await script.computation.run(_experiment(2), steady=False)
+        await old
+
+    asyncio.run(both())
+    assert script.failed == []
+    assert script.shown[-1] == (2, 1)
+
+
+def test_pictures_come_at_a_pace_and_the_last_one_always_comes(monkeypatch):
+    script = Script(monkeypatch, {1: (0.001, 60)})
+    monkeypatch.setattr(compute, "_PACE", 0.03)
+    asyncio.run(script.computation.run(_experiment(1), steady=True))
+    assert script.shown[0] == (1, 1) and script.shown[-1] == (1, 60)
+    assert len(script.shown) < 30
+
+
+@pytest.mark.parametrize("view", ["paths", "reversal", "gradients"])
+def test_the_real_numerics_come_through_it(view):
+    shown = []
+    computation = compute.Computation(lambda e, report: shown.append(report), None)
+    experiment = ees.Experiment(view=view, model="kepler", schemes=("EES25",))
+    assert asyncio.run(computation.run(experiment, steady=True))
+    direct = ees.run(experiment)
+    assert shown[-1].messages == direct.messages
+    assert [p.to_csv() for p in shown[-1].plots] == [p.to_csv() for p in direct.plots]
