@@ -50,14 +50,14 @@ class Layer:
 def layers(plot: Plot) -> list[Layer]:
     """A plot's glyphs from back to front."""
     found = []
-    if plot.cursor is not None:
-        x, y = np.full(2, plot.cursor), np.array(plot.window)
-        found.append(Layer("curve", "cursor", "chosen h", CURSOR, x, y))
     for series in plot.series:
         points = series.key, series.label, style(series.key), series.x, series.y
         found.append(Layer("curve", *points))
         if series.marks:
             found.append(Layer("markers", *points))
+    if plot.cursor is not None:
+        x, y = np.full(2, plot.cursor), np.array(plot.window)
+        found.append(Layer("curve", "cursor", "chosen h", CURSOR, x, y))
     low, high = plot.window or (0.0, 1.0)
     leavers = [series for series in plot.series if series.left is not None]
     for above, series in enumerate(leavers):

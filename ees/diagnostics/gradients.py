@@ -1,5 +1,6 @@
 """Can the gradient be trusted? An adjoint against float64 discretise-then-optimise."""
 
+import dataclasses
 from collections.abc import Callable
 
 import equinox as eqx
@@ -9,9 +10,9 @@ from jaxtyping import Array, ArrayLike, Float, PyTree
 
 from ees._pytree import as_arrays, inner
 from ees.adjoints import AbstractAdjoint, Reversible, StoredStates
-from ees.drivers import AbstractDriver, Increment
+from ees.drivers import AbstractDriver, Brownian, Increment
 from ees.fields import AbstractField
-from ees.schemes import AbstractScheme
+from ees.schemes import RK4, AbstractScheme
 from ees.solve import solve
 
 
@@ -21,12 +22,18 @@ class GradientDiscrepancy(eqx.Module):
     - `relative_l2`: $|g - g^*| / |g^*|$, a pure number.
     - `cosine`: the cosine of the angle between the two; below 0, a step downhill goes up.
     - `gradient`, `reference`: `(parameters,)`, $g$ and $g^*$: the field's arrays, then `y0`.
+    - `fine`: `(parameters,)`, the gradient $\\bar g$ of a fine discretisation of the same path;
+      `None` where none was asked for.
+    - `discretisation`: $|g^* - \\bar g| / |\\bar g|$, the scheme's own error, which no adjoint
+      can mend; `None` likewise.
     """
 
     relative_l2: Float[Array, ""]
     cosine: Float[Array, ""]
     gradient: Float[Array, " parameters"]
     reference: Float[Array, " parameters"]
+    fine: Float[Array, " parameters"] | None = None
+    discretisation: Float[Array, ""] | None = None
 
 
 def half_square(y: PyTree[Array]) -> Float[Array, ""]:
@@ -43,6 +50,7 @@ def gradient_discrepancy(
     adjoint: AbstractAdjoint = Reversible(),
     loss: Callable[[PyTree[Array]], Float[Array, ""]] = half_square,
     max_steps: int | None = None,
+    fine: int | None = None,
 ) -> GradientDiscrepancy:
     """Compares an adjoint's gradient of `loss(y(t1))` with the exact one in float64.
 
@@ -50,12 +58,15 @@ def gradient_discrepancy(
     reference is `StoredStates` in float64, which `FullBackprop` equals to round-off.
 
     **Arguments:** as for `ees.solve`; `loss`: of the value at the end; `max_steps`: an upper
-    bound of the number of steps. With one, no number of steps below it compiles again.
+    bound of the number of steps. With one, no number of steps below it compiles again; `fine`: a
+    number of steps for a gradient by RK4 in float64 along the same path, to tell the scheme's own
+    error from the adjoint's.
 
     **Returns:** a `GradientDiscrepancy`, with respect to every floating-point array of the field
     and to `y0`.
 
-    **Raises:** `ValueError` if float64 is switched off in JAX, or as `ees.solve`.
+    **Raises:** `ValueError` if float64 is switched off in JAX, for a `fine` that the driver cannot
+    take or with a driver whose path changes with the steps (`Brownian`), or as `ees.solve`.
     """
     if not jax.config.jax_enable_x64:
         raise ValueError(
@@ -64,24 +75,40 @@ def gradient_discrepancy(
         )
     if max_steps is None:
         max_steps = int(driver.steps)
+    y0, finer = as_arrays(y0), None
+    if fine is not None:
+        if isinstance(driver, Brownian):
+            raise ValueError(
+                f"fine={fine}: with another number of steps {type(driver).__name__} is another "
+                "path; take ees.BrownianPath, which is the same one."
+            )
+        finer = _Float64(driver.with_steps(fine))
+        finer = _exact(_float64(field), RK4(), finer, _float64(y0), StoredStates(fine), loss)
     driver = driver.with_steps(jnp.asarray(driver.steps, jnp.int32))
-    return _compare(field, scheme, driver, y0, adjoint, loss, StoredStates(max_steps))
+    found = _compare(field, scheme, driver, y0, adjoint, loss, StoredStates(max_steps))
+    if finer is None:
+        return found
+    error = jnp.linalg.norm(found.reference - finer) / jnp.linalg.norm(finer)
+    return dataclasses.replace(found, fine=finer, discretisation=error)
+
+
+def _gradient(field, scheme, driver, y0, adjoint, loss):
+    def objective(parameters):
+        field, y0 = parameters
+        end = solve(field, scheme, driver, y0, adjoint=adjoint).ys
+        return loss(jtu.tree_map(lambda leaf: leaf[0], end))
+
+    # Sixty-four bits for the comparison itself, whatever the gradient was computed in.
+    return ravel_pytree(_float64(eqx.filter_grad(objective)((field, y0))))[0]
+
+
+_exact = eqx.filter_jit(_gradient)
 
 
 @eqx.filter_jit
 def _compare(field, scheme, driver, y0, adjoint, loss, exact):
-    def gradient(field, driver, y0, adjoint):
-        def objective(parameters):
-            field, y0 = parameters
-            end = solve(field, scheme, driver, y0, adjoint=adjoint).ys
-            return loss(jtu.tree_map(lambda leaf: leaf[0], end))
-
-        # Sixty-four bits for the comparison itself, whatever the gradient was computed in.
-        return ravel_pytree(_float64(eqx.filter_grad(objective)((field, y0))))[0]
-
-    y0 = as_arrays(y0)
-    found = gradient(field, driver, y0, adjoint)
-    wanted = gradient(_float64(field), _Float64(driver), _float64(y0), exact)
+    found = _gradient(field, scheme, driver, y0, adjoint, loss)
+    wanted = _gradient(_float64(field), scheme, _Float64(driver), _float64(y0), exact, loss)
     norm = jnp.linalg.norm(wanted)
     return GradientDiscrepancy(
         relative_l2=jnp.linalg.norm(found - wanted) / norm,
