@@ -41,7 +41,9 @@ def main() -> int:
         return serve(options)
     if options.command == "notebook":
         return call("-m", "jupyterlab", str(ROOT / "notebooks" / "00_start_here.ipynb"))
-    return call("-m", "pytest", *options.arguments)
+    # A file of tests is one job; four of them compile at a time at most, each in 3 GB or so.
+    workers = str(min(4, os.cpu_count() or 1))
+    return call("-m", "pytest", "-n", workers, *options.arguments)
 
 
 def install(extras: set[str]) -> None:

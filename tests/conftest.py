@@ -32,15 +32,25 @@ class Drift(eqx.Module):
 
 
 class Diffusion(eqx.Module):
-    """State-dependent for diagonal noise; a matrix that depends on time for additive noise."""
+    """Feels time, and the state but for additive noise, in the shape that the noise needs."""
 
     scale: jax.Array
-    additive: bool = eqx.field(static=True)
+    noise: str = eqx.field(static=True)
 
     def __call__(self, t, y):
-        if self.additive:
-            return (1 + t * t) * self.scale[:, None] * jnp.array([[1.0, 0.5, 0.0], [0.0, 1.0, 0.3]])
-        return self.scale * (1 + t * y * y)
+        shape = jnp.array([[1.0, 0.5, 0.0], [0.0, 1.0, 0.3]], self.scale.dtype)
+        if self.noise == "additive":
+            return (1 + t * t) * self.scale[:, None] * shape
+        felt = self.scale * (1 + t * y * y)
+        return felt[:, None] * shape if self.noise == "general" else felt
+
+
+NOISES = {
+    "additive": (ees.Additive, (3,)),
+    "diagonal": (ees.Diagonal, (2,)),
+    "scalar": (ees.Scalar, ()),
+    "general": (ees.General, (3,)),
+}
 
 
 @pytest.fixture(scope="session")
@@ -53,13 +63,11 @@ def problem():
         y0 = jnp.array([0.5, -0.3], dtype)
         if noise == "ode":
             return ees.ODE(drift), ees.Clock(0.0, t1, steps, dtype=dtype), y0
-        additive = noise == "additive"
-        kind = ees.Additive() if additive else ees.Diagonal()
-        shape = (3,) if additive else (2,)
+        kind, shape = NOISES[noise]
         driver = ees.BrownianPath(
             jr.key(seed), 0.0, t1, steps, shape, lattice=lattice or steps, dtype=dtype
         )
-        return ees.SDE(drift, Diffusion(scale, additive), kind), driver, y0
+        return ees.SDE(drift, Diffusion(scale, noise), kind()), driver, y0
 
     return make
 

@@ -10,7 +10,7 @@ import pytest
 import ees
 
 
-NOISES = ("ode", "additive", "diagonal")
+NOISES = ("ode", "additive", "scalar", "diagonal", "general")
 RUNGE_KUTTA = [n for n, make in ees.SCHEMES.items() if isinstance(make(), ees.RungeKutta)]
 # Name -> the adjoint with room for so many steps.
 ADJOINTS = {
@@ -90,23 +90,35 @@ def test_every_adjoint_agrees_with_full_backprop_for_parameters_start_and_noise(
     problem, name, noise
 ):
     scheme = ees.SCHEMES[name]()
-    arrays, static = eqx.partition(problem(noise, 40), eqx.is_array)
 
-    def gradients(arrays):
-        # The loss feels all 41 values, so the cotangents enter on the way.
-        parts = eqx.combine(arrays, static)
-        return {k: _gradient(scheme, make(40), "all")(parts) for k, make in ADJOINTS.items()}
+    def found(dtype):
+        """By every adjoint, for two paths at once, compiled."""
+        arrays, static = eqx.partition(problem(noise, 40), eqx.is_array)
+        other, _ = eqx.partition(problem(noise, 40, seed=1), eqx.is_array)
 
-    found = jax.jit(gradients, compiler_options=QUICKLY)(arrays)
-    value, wanted = found["FullBackprop"]
+        def gradients(arrays):
+            # The loss feels all 41 values, so the cotangents enter on the way.
+            parts = eqx.combine(arrays, static)
+            return {k: _gradient(scheme, make(40), "all")(parts) for k, make in ADJOINTS.items()}
+
+        both = jax.tree.map(lambda *leaves: jnp.stack(leaves), arrays, other)
+        both = jax.tree.map(lambda a: a.astype(dtype) if eqx.is_inexact_array(a) else a, both)
+        return jax.jit(jax.vmap(gradients), compiler_options=QUICKLY)(both)
+
+    doubles, singles = found(jnp.float64), found(jnp.float32)
+    values, wanted = doubles["FullBackprop"]
     for leaf in jax.tree.leaves(wanted):
         assert np.abs(leaf).max() > 1e-3
-    for adjoint, (other, gradient) in found.items():
-        assert abs(other - value) < 1e-14 * abs(value)
+    for adjoint, (value, gradient) in doubles.items():
+        np.testing.assert_allclose(value, values, rtol=1e-14)
         if adjoint == "Reversible" and not scheme.algebraic:
             continue  # As exact as its order: see the slopes below.
         bound = 1e-10 if adjoint == "Reversible" else 1e-12
         assert _relative(gradient, wanted) < bound, adjoint
+    for adjoint, (value, gradient) in singles.items():
+        assert {leaf.dtype for leaf in jax.tree.leaves((value, gradient))} == {jnp.dtype("float32")}
+        # Up to the rounding of 40 steps, what the same adjoint gives in float64.
+        assert _relative(gradient, doubles[adjoint][1]) < 1e-4, adjoint
 
 
 @pytest.mark.parametrize("save", ["end", 2, 5, 30])

@@ -275,7 +275,7 @@ def _undone(state):
 
 
 @pytest.mark.parametrize("name", [n for n in ees.SCHEMES if ees.SCHEMES[n]().algebraic])
-@pytest.mark.parametrize("noise", ["ode", "additive", "diagonal"])
+@pytest.mark.parametrize("noise", ["ode", "additive", "scalar", "diagonal", "general"])
 def test_algebraically_reversible_schemes_come_back_over_many_steps(problem, name, noise):
     # McCallum-Foster divides by its coupling at each step back: round-off grows by 0.99^-200.
     field, driver, y0 = problem(noise, 200, t1=2.0)
