@@ -24,7 +24,7 @@ from ees.results import Report
 pn.extension("mathjax")
 
 # Panel waits 50 ms for more events before it answers one; in a drag that is half of the delay.
-# The attribute is private; tests/app/test_layout.py fails if it goes.
+# The attribute is private; tests/app/test_pictures.py fails if it goes.
 Syncable._debounce = 0
 
 _MESSAGES = """
@@ -35,11 +35,14 @@ li.refused { color: #e53935; font-weight: 600; }
 
 
 class Page(pn.viewable.Viewer):
-    """One view on screen: question, plots with their exports, messages."""
+    """One view on screen: its question, its plots with their exports, and what to look for.
 
-    def __init__(self, view: View, study: Study, width: pmui.Select, **params):
+    **Arguments:** `view`: what is asked; `width`: the control that holds the width of a figure.
+    """
+
+    def __init__(self, view: View, width: pmui.Select, **params):
         super().__init__(**params)
-        self.view, self._study, self._width = view, study, width
+        self.view, self._width = view, width
         self._live = {blank.key: LivePlot(blank) for blank in BLANKS[view.name]}
         self.experiment: Experiment | None = None
         plots = (x for key, live in self._live.items() for x in (live, self._exports(key)))
@@ -101,7 +104,7 @@ class Explorer(pn.viewable.Viewer):
         self.controls = Controls(self.study)
         self.computation = Computation(self._show, self._failed)
         width = self.controls.width
-        self.pages = {name: Page(view, self.study, width) for name, view in VIEWS.items()}
+        self.pages = {name: Page(view, width) for name, view in VIEWS.items()}
         self._equation = pn.pane.LaTeX("", styles={"font-size": "1.15em"}, margin=(4, 10))
         self._why = pn.pane.HTML(
             "", sanitize_html=True, sizing_mode="stretch_width", margin=(0, 10)

@@ -68,7 +68,7 @@ class Server:
         self._file.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(tmp_path_factory):
     served = Server(tmp_path_factory.mktemp("server"))
     yield served
@@ -76,7 +76,8 @@ def server(tmp_path_factory):
     assert served.complaints == []
 
 
-@pytest.fixture(scope="session")
+# Playwright keeps an event loop running for as long as it lives.
+@pytest.fixture(scope="module")
 def chromium():
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     assert path, "no Chromium found: on Debian, apt install chromium"
