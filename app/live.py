@@ -2,6 +2,8 @@
 
 import panel as pn
 from bokeh.core.properties import value
+from bokeh.core.validation import silence
+from bokeh.core.validation.warnings import MISSING_RENDERERS
 from bokeh.models import (
     ColumnDataSource,
     CustomJS,
@@ -16,6 +18,9 @@ from bokeh.plotting import figure
 from app.figure import HEIGHT, Layer, label, layers, span
 from ees.results import Plot
 
+
+# A page that has not been opened yet has figures without glyphs, and that is no fault.
+silence(MISSING_RENDERERS)
 
 _LEGEND_COLUMNS = 5
 # MathJax paints a label once, in the colour of the page at that time; a label that changes is

@@ -58,7 +58,7 @@ class Server:
     @property
     def complaints(self) -> list[str]:
         """Lines of the log that a healthy server does not write."""
-        bad = re.compile(r"traceback|error|exception|\bwarn", re.IGNORECASE)
+        bad = re.compile(r"traceback|error|exception|\bwarn|\b[EW]-1\d{3}\b", re.IGNORECASE)
         known = re.compile(r"Compiling|Finished|compiling|WARNING:jax|jax\._src")
         return [line for line in self.log.splitlines() if bad.search(line) and not known.search(line)]
 
