@@ -106,8 +106,9 @@ class Explorer(pn.viewable.Viewer):
         width = self.controls.width
         self.pages = {name: Page(view, width) for name, view in VIEWS.items()}
         self._equation = pn.pane.LaTeX("", styles={"font-size": "1.15em"}, margin=(4, 10))
+        # Beside a short equation, below a long one.
         self._why = pn.pane.HTML(
-            "", sanitize_html=True, sizing_mode="stretch_width", margin=(0, 10)
+            "", sanitize_html=True, styles={"flex": "1 1 22em"}, margin=(0, 10)
         )
         # Of one height, whatever it says: the plots below must not jump while a slider moves.
         self._messages = pn.pane.HTML(
@@ -151,7 +152,7 @@ class Explorer(pn.viewable.Viewer):
     def main(self) -> pmui.Column:
         """Everything but the controls."""
         return pmui.Column(
-            pmui.Row(self._equation, self._why, sizing_mode="stretch_width"),
+            pn.FlexBox(self._equation, self._why, sizing_mode="stretch_width"),
             self._messages,
             self._work,
             self._tabs,
