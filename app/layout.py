@@ -11,13 +11,14 @@ from panel.reactive import Syncable
 from panel.util import edit_readonly
 
 from app import export
+from app.choices import Choices
 from app.compute import Computation, apart
 from app.controls import Controls
 from app.live import LivePlot
 from app.study import Study
-from app.views import VIEWS, View
+from app.views import PAGES, View
 from ees import Experiment, run
-from ees.questions import BLANKS
+from ees.questions import VIEWS
 from ees.results import Report
 
 
@@ -35,23 +36,37 @@ li.refused { color: #e53935; font-weight: 600; }
 
 
 class Page(pn.viewable.Viewer):
-    """One view on screen: its question, its plots with their exports, and what to look for.
+    """One view on screen: its question, its parts, and of the one that is open all plots.
 
-    **Arguments:** `view`: what is asked; `width`: the control that holds the width of a figure.
+    **Arguments:** `view`: what is asked; `study`: the state; `width`: the control that holds the
+    width of a figure.
     """
 
-    def __init__(self, view: View, width: pmui.Select, **params):
+    def __init__(self, view: View, study: Study, width: pmui.Select, **params):
         super().__init__(**params)
-        self.view, self._width = view, width
-        self._live = {blank.key: LivePlot(blank) for blank in BLANKS[view.name]}
+        self.view, self._study, self._width = view, study, width
+        self._live: dict[str, LivePlot] = {}
         self.experiment: Experiment | None = None
-        plots = (x for key, live in self._live.items() for x in (live, self._exports(key)))
+        self._sections = {name: self._section(name) for name in view.parts}
+        self._parts = pmui.RadioButtonGroup(
+            label="What is shown",
+            options={part.title: name for name, part in view.parts.items()},
+            size="small",
+            visible=len(view.parts) > 1,
+        )
+        self._parts.param.watch(self._turn, "value")
         self._layout = pmui.Column(
-            pmui.Typography(view.question, variant="h5"),
-            *plots,
-            pn.pane.Markdown(view.help, sizing_mode="stretch_width"),
+            pn.FlexBox(
+                pmui.Typography(view.question, variant="h5"),
+                self._parts,
+                justify_content="space-between",
+                sizing_mode="stretch_width",
+            ),
+            *self._sections.values(),
             sizing_mode="stretch_width",
         )
+        self._follow()
+        study.param.watch(lambda event: self._follow(), "experiment")
 
     def __panel__(self):
         return self._layout
@@ -61,6 +76,31 @@ class Page(pn.viewable.Viewer):
         self.experiment = experiment
         for plot in report.plots:
             self._live[plot.key].draw(plot)
+
+    def _section(self, name: str) -> pmui.Column:
+        part, question = self.view.parts[name], VIEWS[self.view.name][name]
+        live = {blank.key: LivePlot(blank) for blank in question.blanks}
+        self._live |= live
+        return pmui.Column(
+            Choices(question, self._study),
+            *(x for key, plot in live.items() for x in (plot, self._exports(key))),
+            pn.pane.Markdown(part.help, sizing_mode="stretch_width"),
+            sizing_mode="stretch_width",
+            margin=0,
+            visible=name == next(iter(self.view.parts)),
+        )
+
+    def _turn(self, event) -> None:
+        if self._study.experiment.view == self.view.name and self._study.change(part=event.new):
+            self._study.settle()
+
+    def _follow(self) -> None:
+        experiment = self._study.experiment
+        if experiment.view != self.view.name:
+            return
+        self._parts.value = experiment.part
+        for name, section in self._sections.items():
+            section.visible = name == experiment.part
 
     def _exports(self, key: str) -> pmui.Row:
         """A button for each format; files are made when asked for, in a thread."""
@@ -104,7 +144,7 @@ class Explorer(pn.viewable.Viewer):
         self.controls = Controls(self.study)
         self.computation = Computation(self._show, self._failed)
         width = self.controls.width
-        self.pages = {name: Page(view, width) for name, view in VIEWS.items()}
+        self.pages = {name: Page(view, self.study, width) for name, view in PAGES.items()}
         self._equation = pn.pane.LaTeX("", styles={"font-size": "1.15em"}, margin=(4, 10))
         # Beside a short equation, below a long one.
         self._why = pn.pane.HTML(
@@ -129,7 +169,7 @@ class Explorer(pn.viewable.Viewer):
         )  # fmt: skip
         self._tabs = pmui.Tabs(
             *((page.view.title, page) for page in self.pages.values()),
-            active=list(VIEWS).index(self.study.experiment.view),
+            active=list(PAGES).index(self.study.experiment.view),
             dynamic=False,
             sizing_mode="stretch_width",
         )
@@ -168,23 +208,24 @@ class Explorer(pn.viewable.Viewer):
         experiment = self.study.experiment
         # What was said of the run before does not hold for this one.
         self._progress.value, self._doing.object = 0, "starting"
-        await self.computation.run(experiment, VIEWS[experiment.view].steady)
+        await self.computation.run(experiment, experiment.question.steady)
 
     def _changed(self, event) -> None:
-        self._tabs.active = list(VIEWS).index(event.new.view)
-        if event.new.view != event.old.view:
+        self._tabs.active = list(PAGES).index(event.new.view)
+        if event.new.question is not event.old.question:
             self._facts = ()
             self._say()
         self._describe()
         self.refresh()
 
     def _turn(self, event) -> None:
-        if self.study.change(view=list(VIEWS)[event.new]):
+        view = list(PAGES)[event.new]
+        if view != self.study.experiment.view and self.study.change(view=view):
             self.study.settle()
 
     def _describe(self) -> None:
         experiment = self.study.experiment
-        self._work.visible = VIEWS[experiment.view].steady
+        self._work.visible = experiment.question.steady
         model = experiment.subject
         equation = f"$${model.latex}$$"
         if self._equation.object != equation:
@@ -198,7 +239,7 @@ class Explorer(pn.viewable.Viewer):
     def draw(self, experiment: Experiment, report: Report) -> None:
         """Draws a report on its page."""
         self.pages[experiment.view].draw(experiment, report)
-        if experiment.view == self.study.experiment.view:
+        if experiment.question is self.study.experiment.question:
             self._tell(report)
 
     def _tell(self, report: Report) -> None:
@@ -248,7 +289,7 @@ def explore(**fields) -> Explorer:
     """
     experiment = Experiment(**fields)
     explorer = Explorer(Study(experiment=experiment))
-    if VIEWS[experiment.view].steady:
+    if experiment.question.steady:
         explorer.refresh()
     else:
         explorer.draw(experiment, run(experiment))

@@ -15,6 +15,9 @@ from ees import Experiment
 
 VERSION = "1"
 _LONGEST = 4000
+_WORDS = ("view", "part", "model", "equal", "precision")
+_PLAIN = ("view", "part", "steps", "horizon", "equal", "seed", "hurst", "component", "precision")
+_MAPPINGS = {"c": "choices", "p": "parameters"}
 
 
 class Study(param.Parameterized):
@@ -32,9 +35,12 @@ class Study(param.Parameterized):
     def change(self, **fields: Any) -> bool:
         """Changes fields of the experiment, all of them or none.
 
-        A change of model starts from that model's defaults. **Returns:** whether it fitted.
+        A change of model starts from that model's defaults, and a change of view from its first
+        part. **Returns:** whether it fitted.
         """
         try:
+            if fields.get("view", self.experiment.view) != self.experiment.view:
+                fields = {"part": None, **fields}
             if fields.get("model", self.experiment.model) != self.experiment.model:
                 fresh = {"parameters": {}, "horizon": None, "steps": None, "component": 0}
                 fields = {**fresh, **fields}
@@ -64,13 +70,14 @@ class Study(param.Parameterized):
 
 def to_pairs(experiment: Experiment) -> list[tuple[str, str]]:
     """An experiment as the names and values of a query, its own defaults left out."""
-    plain = Experiment(model=experiment.model)
+    plain = Experiment(model=experiment.model, view=experiment.view)
     pairs = [("v", VERSION), ("model", experiment.model)]
-    for name in ("view", "steps", "horizon", "equal", "seed", "component", "precision"):
+    for name in _PLAIN:
         value = getattr(experiment, name)
         if value != getattr(plain, name) or name in ("view", "steps"):
             pairs.append((name, str(value)))
     pairs.append(("schemes", ",".join(experiment.schemes)))
+    pairs += [(f"c.{name}", str(value)) for name, value in experiment.choices.items()]
     pairs += [(f"p.{name}", repr(value)) for name, value in experiment.parameters.items()]
     for scheme, arguments in experiment.options.items():
         pairs += [(f"{scheme}.{name}", repr(value)) for name, value in arguments.items()]
@@ -90,14 +97,14 @@ def from_query(query: str) -> tuple[Experiment, tuple[str, ...]]:
         if name == "v":
             if text != VERSION:
                 messages.append(f"The link has version {text[:20]!r}; this is version {VERSION}.")
-        elif head == "p" and tail:
-            fields.setdefault("parameters", {})[tail] = typed(text)
+        elif head in _MAPPINGS and tail:
+            fields.setdefault(_MAPPINGS[head], {})[tail] = typed(text)
         elif tail:
             fields.setdefault("options", {}).setdefault(head, {})[tail] = typed(text)
         elif name == "schemes":
             fields[name] = tuple(text.split(","))
         else:
-            fields[name] = text if name in ("view", "model", "equal", "precision") else typed(text)
+            fields[name] = text if name in _WORDS else typed(text)
     experiment, complaints = Experiment.repaired(fields)
     return experiment, (*messages, *complaints)
 

@@ -17,10 +17,10 @@ import jax, jax.numpy as jnp, jax.random as jr, jax.tree_util as jtu
 import numpy as np
 from jaxtyping import Array
 
-from ees.drivers import LATTICE, AbstractDriver, divisors
+from ees.drivers import LATTICE, AbstractDriver, BrownianPath, FractionalBrownian, divisors
 from ees.fields import AbstractField
 from ees.models import MODELS, Model
-from ees.questions import VIEWS
+from ees.questions import CHOICES, VIEWS, Question
 from ees.results import Report
 from ees.schemes import RK4, SCHEMES, AbstractScheme
 from ees.solve import solve
@@ -45,7 +45,9 @@ class Problem(NamedTuple):
 class Experiment:
     """What is computed and shown.
 
-    - `view`: the question: `"paths"`, `"reversal"` or `"gradients"`.
+    - `view`, `part`: the question, from `ees.questions.VIEWS`; the view's first part unless given.
+    - `choices`: what is chosen about the questions, by name from `ees.questions.CHOICES`, those
+      left out at their defaults.
     - `model`: a name from `ees.MODELS`; `parameters`: its parameters by name, those left out
       at their defaults; `horizon`: the end of time, the model's own unless given.
     - `schemes`: names from `ees.SCHEMES`, at least one; `options`: scheme -> its arguments.
@@ -53,13 +55,16 @@ class Experiment:
       given.
     - `equal`: `"steps"`: every scheme takes `steps`; `"evaluations"`: every scheme spends as
       many field evaluations as the dearest one does in `steps`, or up to a lattice step fewer.
-    - `seed`: of the Brownian path, from 0 to 2^31 - 1; `component`: the state's entry drawn.
+    - `seed`: of the path, from 0 to 2^31 - 1; `hurst`: its Hurst index, above 1/4 and below 1,
+      where 1/2 is Brownian motion; `component`: the state's entry drawn.
     - `precision`: `"float64"` or `"float32"`, of the schemes; the references are float64.
 
     Raises `ValueError`, naming the argument, for anything else.
     """
 
     view: str = "paths"
+    part: str | None = None
+    choices: Mapping[str, str | float] = dataclasses.field(default_factory=dict)
     model: str = "ornstein_uhlenbeck"
     parameters: Mapping[str, float] = dataclasses.field(default_factory=dict)
     horizon: float | None = None
@@ -68,11 +73,21 @@ class Experiment:
     steps: int | None = None
     equal: str = "steps"
     seed: int = 0
+    hurst: float = 0.5
     component: int = 0
     precision: str = "float64"
 
     def __post_init__(self):
         _among("view", self.view, VIEWS)
+        if self.part is None:
+            object.__setattr__(self, "part", next(iter(VIEWS[self.view])))
+        _among("part", self.part, VIEWS[self.view])
+        _mapping("choices", self.choices)
+        for name, value in self.choices.items():
+            _among("choices", name, CHOICES)
+            if not CHOICES[name].holds(value):
+                allowed = CHOICES[name].allowed()
+                raise ValueError(f"choices[{name}]={_shown(value)}: allowed is {allowed}.")
         _among("model", self.model, MODELS)
         _among("equal", self.equal, ("steps", "evaluations"))
         _among("precision", self.precision, _PRECISIONS)
@@ -98,6 +113,7 @@ class Experiment:
         for name, value in self.parameters.items():
             _number(_entry("parameters", name), value)
         # Copies, so that nobody who changes theirs changes an experiment.
+        object.__setattr__(self, "choices", dict(self.choices))
         object.__setattr__(self, "parameters", dict(self.parameters))
         object.__setattr__(self, "options", {n: dict(a) for n, a in self.options.items()})
         try:
@@ -118,7 +134,19 @@ class Experiment:
                 f"{STEP_COUNTS[0]} to {STEP_COUNTS[-1]}, see ees.experiment.STEP_COUNTS."
             )
         _whole("seed", self.seed, 2**31 - 1)
+        _number("hurst", self.hurst)
+        if not 0.25 < self.hurst < 1:
+            raise ValueError(f"hurst={self.hurst}: allowed is every number above 0.25 and below 1.")
         _whole("component", self.component, len(model.components) - 1)
+
+    @property
+    def question(self) -> Question:
+        """What is asked."""
+        return VIEWS[self.view][self.part]
+
+    def choice(self, name: str) -> str | float:
+        """What is chosen, or the default of what there is to choose."""
+        return self.choices.get(name, CHOICES[name].default)
 
     @property
     def subject(self) -> Model:
@@ -154,7 +182,8 @@ class Experiment:
         return float(jnp.finfo(_PRECISIONS[self.precision]).eps)
 
     def _setting(self):
-        return self.model, tuple(sorted(self.parameters.items())), self.horizon, self.seed
+        parameters = tuple(sorted(self.parameters.items()))
+        return self.model, parameters, self.horizon, self.seed, self.hurst
 
     def to_json(self) -> str:
         """This experiment as one line of JSON, which `from_json` turns back into its equal."""
@@ -216,7 +245,7 @@ def stream(experiment: Experiment) -> Iterator[Report]:
     **Returns:** an iterator of reports, each with all that is known so far; whoever stops
     asking has cancelled, and keeps the last one.
     """
-    return VIEWS[experiment.view](experiment)
+    return experiment.question.ask(experiment)
 
 
 @lru_cache(maxsize=256)
@@ -230,7 +259,7 @@ def _scheme(name: str, arguments: tuple) -> AbstractScheme:
 
 
 @lru_cache(maxsize=64)
-def _conditions(name, parameters, horizon, seed, precision):
+def _conditions(name, parameters, horizon, seed, hurst, precision):
     """Field, driver and start in one precision; the path is the float64 one, rounded."""
     model, dtype = _model(name, parameters), _PRECISIONS[precision]
 
@@ -240,13 +269,18 @@ def _conditions(name, parameters, horizon, seed, precision):
         )
 
     driver = model.driver(jr.key(seed), horizon, LATTICE)
+    if hurst != 0.5 and isinstance(driver, BrownianPath):
+        shape = driver.values.shape[1:]
+        rough = FractionalBrownian(jr.key(seed), hurst, 0.0, horizon, LATTICE, shape)
+        # Values in the same driver: another Hurst index compiles nothing.
+        driver = eqx.tree_at(lambda d: d.values, driver, rough.values)
     return cast(model.field), cast(driver), cast(model.y0)
 
 
 @lru_cache(maxsize=64)
-def _reference(name, parameters, horizon, seed) -> np.ndarray:
+def _reference(name, parameters, horizon, seed, hurst) -> np.ndarray:
     exact = _model(name, parameters).exact
-    field, driver, y0 = _conditions(name, parameters, horizon, seed, "float64")
+    field, driver, y0 = _conditions(name, parameters, horizon, seed, hurst, "float64")
     if exact is None:
         found = np.asarray(solve(field, RK4(), driver, y0, save="all").ys)
     else:
@@ -267,10 +301,10 @@ def _nearest(steps: int) -> int:
 
 def _pieces(values: Mapping) -> Iterator[tuple[Any, Any]]:
     """Fields and values, a mapping entry by entry: one that does not fit costs no other."""
-    # The model decides which parameters and components there are, so it goes first.
-    for name in sorted(values, key=lambda n: (n != "model", _shown(n))):
+    # The model decides which parameters and components there are, and the view which parts.
+    for name in sorted(values, key=lambda n: (n not in ("model", "view"), _shown(n))):
         value = values[name]
-        if name in ("parameters", "options") and isinstance(value, Mapping):
+        if name in ("choices", "parameters", "options") and isinstance(value, Mapping):
             yield from ((name, {key: entry}) for key, entry in value.items())
         else:
             yield name, value

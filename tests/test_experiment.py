@@ -18,7 +18,8 @@ from ees.experiment import STEP_COUNTS
 
 GOOD = (
     {},
-    {"view": "reversal", "steps": 5040, "seed": 2**31 - 1},
+    {"view": "reversal", "part": "error", "steps": 5040, "seed": 2**31 - 1},
+    {"model": "geometric_brownian_motion", "hurst": 0.4},
     {"model": "kepler", "parameters": {"eccentricity": 0.1 + 0.2}, "component": 3},
     {"model": "neural_sde", "horizon": 1 / 3, "precision": "float32", "equal": "evaluations"},
     {"schemes": ["EES27"], "options": {"EES27": {"branch": -1, "x": 0.2}, "EES25": {"x": 1e-300}}},
@@ -65,6 +66,12 @@ for _ in range(2000):
 BAD = [
     ({"view": "path"}, "view='path': allowed are gradients, paths, reversal"),
     ({"view": None}, "view=None: allowed are"),
+    ({"part": "error"}, "part='error': allowed are time"),
+    ({"part": 3}, "part=3: allowed are time"),
+    ({"choices": {"colour": "red"}}, "choices='colour': allowed are"),
+    ({"choices": 1}, "choices=1: it must be a mapping"),
+    ({"hurst": 0.25}, "hurst=0.25: allowed is every number above 0.25 and below 1"),
+    ({"hurst": "rough"}, "hurst='rough': it must be a finite number"),
     ({"view": DEEP}, "view={'a': {'a': .*: allowed are"),
     ({"model": "lorenz"}, "model='lorenz': allowed are .*stochastic_lorenz"),
     ({"equal": "cost"}, "equal='cost': allowed are evaluations, steps"),
@@ -216,7 +223,7 @@ def test_a_repair_is_of_a_mapping(values):
         ('{"seed": ' + "9" * 5000 + "}", "text=.*: it is not JSON"),
         ("[]", r"text='\[\]': an experiment is a JSON object"),
         ("null", "text='null': an experiment is a JSON object"),
-        ('{"sead": 1}', "field='sead': allowed are component, equal,.* seed"),
+        ('{"sead": 1}', "field='sead': allowed are choices, component, equal,.* seed"),
         ('{"horizon": NaN}', "horizon=nan: it must be a finite number"),
     ],
 )

@@ -5,6 +5,7 @@ import dataclasses
 import io
 import re
 
+import jax.random as jr
 import numpy as np
 import pytest
 
@@ -12,13 +13,18 @@ import ees
 from ees import Experiment
 from ees.drivers import LATTICE
 from ees.experiment import STEP_COUNTS
-from ees.questions import BLANKS, VIEWS
+from ees.questions import VIEWS
 from ees.questions.gradients import COUNTS as GRADIENT_COUNTS
 from ees.questions.reversal import COUNTS as REVERSAL_COUNTS
 
 
+PARTS = [(view, part) for view, parts in VIEWS.items() for part in parts]
 THETA, MU, SIGMA, Y0 = 1.5, 0.25, 0.5, 2.0
 OU = {"parameters": {"theta": THETA, "mu": MU, "sigma": SIGMA, "y0": Y0}, "horizon": 3.0}
+
+
+def _kepler(view, part):
+    return Experiment(model="kepler", view=view, part=part, schemes=("EES25", "ReversibleHeun"))
 
 
 def _path(experiment, steps):
@@ -210,9 +216,9 @@ def test_a_path_that_is_no_longer_a_number_says_from_when_on():
         assert np.isfinite(series.y).all()
 
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_a_run_is_the_last_report_of_its_stream(view):
-    experiment = Experiment(model="kepler", view=view, schemes=("EES25", "ReversibleHeun"))
+@pytest.mark.parametrize("view, part", PARTS)
+def test_a_run_is_the_last_report_of_its_stream(view, part):
+    experiment = _kepler(view, part)
     reports = list(ees.stream(experiment))
     last, run = reports[-1], ees.run(experiment)
     assert last.done == last.total and last.doing == ""
@@ -224,20 +230,21 @@ def test_a_run_is_the_last_report_of_its_stream(view):
         assert (one.title, one.window, one.cursor) == (other.title, other.window, other.cursor)
 
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_the_blanks_are_the_plots_before_anything_is_known(view):
-    report = ees.run(Experiment(model="kepler", view=view, schemes=("EES25", "ReversibleHeun")))
-    assert [plot.key for plot in report.plots] == [blank.key for blank in BLANKS[view]]
-    for plot, blank in zip(report.plots, BLANKS[view]):
+@pytest.mark.parametrize("view, part", PARTS)
+def test_the_blanks_are_the_plots_before_anything_is_known(view, part):
+    report = ees.run(_kepler(view, part))
+    blanks = VIEWS[view][part].blanks
+    assert [plot.key for plot in report.plots] == [blank.key for blank in blanks]
+    for plot, blank in zip(report.plots, blanks):
         assert (plot.x, plot.y.label, plot.y.log) == (blank.x, blank.y.label, blank.y.log)
         assert blank.series == () and len(plot.series) >= 2
         assert all(s.x.dtype == s.y.dtype == np.float64 for s in plot.series)
         assert all(s.x.shape == s.y.shape and np.isfinite(s.y).all() for s in plot.series)
 
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_the_csv_has_every_point_of_every_curve_to_the_last_bit(view):
-    report = ees.run(Experiment(model="kepler", view=view, schemes=("EES25", "ReversibleHeun")))
+@pytest.mark.parametrize("view, part", PARTS)
+def test_the_csv_has_every_point_of_every_curve_to_the_last_bit(view, part):
+    report = ees.run(_kepler(view, part))
     for plot in report.plots:
         header, *rows = csv.reader(io.StringIO(plot.to_csv()))
         assert header[0] == "series"
@@ -277,11 +284,13 @@ def test_the_step_slider_compiles_nothing_over_its_whole_range(view, compilation
 def test_other_seeds_horizons_and_parameters_compile_nothing(compilations):
     experiment = Experiment(model="double_well", schemes=("EES25", "ReversibleHeun"))
     ees.run(experiment)
+    ees.run(dataclasses.replace(experiment, hurst=0.6))
     with compilations() as found:
         seen = set()
         for change in (
             {"seed": 1},
             {"horizon": 3.5},
+            {"hurst": 0.4},
             {"parameters": {"alpha": 1.5, "sigma": 0.2}},
             {"options": {"EES25": {"x": 0.25}}},
             {"equal": "evaluations"},
@@ -289,7 +298,20 @@ def test_other_seeds_horizons_and_parameters_compile_nothing(compilations):
             (plot,) = ees.run(dataclasses.replace(experiment, **change)).plots
             seen.add(float(_curves(plot)["EES25"].y[-1]))
     assert len(found) == 0
-    assert len(seen) == 5
+    assert len(seen) == 6
+
+
+def test_a_hurst_index_makes_the_path_rough_and_an_ode_does_not_feel_it():
+    smooth = Experiment(model="double_well", seed=4)
+    rough = dataclasses.replace(smooth, hurst=0.35)
+    wanted = ees.FractionalBrownian(jr.key(4), 0.35, 0.0, rough.horizon, LATTICE, (1,))
+    np.testing.assert_array_equal(rough.problem("Heun", 24).driver.values, wanted.values)
+    # In float64 the other index is another path from the same normals, and the same equation.
+    assert not np.allclose(rough.reference(), smooth.reference(), atol=1e-2)
+    kepler = Experiment(model="kepler")
+    np.testing.assert_array_equal(
+        kepler.reference(), dataclasses.replace(kepler, hurst=0.35).reference()
+    )
 
 
 def test_float32_is_of_the_schemes_and_the_reference_stays_float64():

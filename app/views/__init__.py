@@ -1,11 +1,11 @@
 """The pages, in the order of their tabs."""
 
-from app.views.base import View
+from app.views.base import Part, View
 from app.views.gradients import VIEW as gradients
 from app.views.paths import VIEW as paths
 from app.views.reversal import VIEW as reversal
 
 
-VIEWS = {view.name: view for view in (paths, reversal, gradients)}
+PAGES = {view.name: view for view in (paths, reversal, gradients)}
 
-__all__ = ["VIEWS", "View"]
+__all__ = ["PAGES", "Part", "View"]

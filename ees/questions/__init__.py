@@ -1,15 +1,20 @@
 """The questions that a page asks: an experiment in, pictures of numbers out."""
 
-from ees.questions import gradients as _gradients, paths as _paths, reversal as _reversal
-from ees.questions.gradients import gradients
-from ees.questions.paths import paths
-from ees.questions.reversal import reversal
+from ees.questions.base import Choice, Number, Question
+from ees.questions.gradients import GRADIENTS
+from ees.questions.paths import PATHS
+from ees.questions.reversal import REVERSAL
 
 
-VIEWS = {"paths": paths, "reversal": reversal, "gradients": gradients}
-"""Name of a view -> what computes it, report by report."""
+VIEWS = {"paths": PATHS, "reversal": REVERSAL, "gradients": GRADIENTS}
+"""Name of a view -> name of a part -> what that part asks; the first part is the default."""
 
-BLANKS = {"paths": _paths.BLANKS, "reversal": _reversal.BLANKS, "gradients": _gradients.BLANKS}
-"""Name of a view -> its plots without series: keys and axes, before anything is computed."""
+CHOICES = {
+    name: choice
+    for parts in VIEWS.values()
+    for question in parts.values()
+    for name, choice in question.choices.items()
+}
+"""Name -> all that there is to choose about any question. One name means one thing everywhere."""
 
-__all__ = ["BLANKS", "VIEWS", "gradients", "paths", "reversal"]
+__all__ = ["CHOICES", "Choice", "Number", "Question", "VIEWS"]

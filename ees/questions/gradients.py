@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ees.diagnostics import gradient_discrepancy
+from ees.questions.base import Question
 from ees.questions.sweep import curves, decades, floor, sweep
 from ees.results import Axis, Plot, Report
 
@@ -13,7 +14,7 @@ from ees.results import Axis, Plot, Report
 COUNTS = (8, 12, 20, 30, 45, 70, 105, 160, 252, 420, 720, 1260)
 
 _STEP = Axis("step size", "h", log=True)
-BLANKS = (
+_BLANKS = (
     Plot(
         key="gradients-error",
         title="",
@@ -52,14 +53,14 @@ def gradients(experiment) -> Iterator[Report]:
         )
         cosines = curves(experiment, table, 1, log=False)
         error = dataclasses.replace(
-            BLANKS[0],
+            _BLANKS[0],
             title=f"{model.title}: gradient of the reversible adjoint",
             series=errors,
             window=decades(errors, experiment.unit),
             cursor=h,
         )
         cosine = dataclasses.replace(
-            BLANKS[1],
+            _BLANKS[1],
             title=f"{model.title}: direction of the gradient",
             series=cosines,
             cursor=h,
@@ -87,3 +88,7 @@ def _warnings(experiment, table):
                 f"error is as large as the gradient itself (up to {error.y.max():.2g} times, "
                 f"cosine down to {cosine.y.min():.2f})."
             )
+
+
+GRADIENTS = {"error": Question(gradients, _BLANKS, steady=True)}
+"""The parts of the view."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ees.drivers import LATTICE
+from ees.questions.base import Question
 from ees.results import Axis, Plot, Report, Series
 from ees.solve import solve
 
@@ -19,7 +20,7 @@ _MARGIN = 0.5
 # The mark of a path that left stands this far inside the window, where it is seen whole.
 _EDGE = 0.03
 
-BLANKS = (Plot("paths", "", Axis("time", "t"), Axis("solution", "y"), (), window=(-1.0, 1.0)),)
+_BLANKS = (Plot("paths", "", Axis("time", "t"), Axis("solution", "y"), (), window=(-1.0, 1.0)),)
 
 
 def paths(experiment) -> Iterator[Report]:
@@ -67,7 +68,7 @@ def paths(experiment) -> Iterator[Report]:
     if not messages:
         messages.append(f"No scheme left the window with h = {horizon / experiment.steps:.4g}.")
     plot = dataclasses.replace(
-        BLANKS[0],
+        _BLANKS[0],
         title=f"{model.title}: one path, h = {horizon / experiment.steps:.4g}",
         y=Axis("solution", model.components[component]),
         series=tuple(series),
@@ -98,3 +99,7 @@ def _then(diverged_at: float) -> str:
     if math.isinf(diverged_at):
         return "."
     return f"; from t = {diverged_at:.4g} on it was no longer a finite number."
+
+
+PATHS = {"time": Question(paths, _BLANKS)}
+"""The parts of the view."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ees.diagnostics import reconstruction
+from ees.questions.base import Question
 from ees.questions.sweep import curves, decades, floor, sweep
 from ees.results import Axis, Plot, Report, Series
 
@@ -13,7 +14,7 @@ from ees.results import Axis, Plot, Report, Series
 COUNTS = (4, 6, 9, 14, 20, 30, 45, 70, 105, 160, 252, 420, 720, 1260, 2520, 5040)
 _POINTS = 501
 
-BLANKS = (
+_BLANKS = (
     Plot(
         key="reversal-along-time",
         title="",
@@ -59,7 +60,7 @@ def reversal(experiment) -> Iterator[Report]:
         messages.insert(0, f"With h = {h:.4g} the start is recovered by {', '.join(recovered)}.")
     along = (*along, floor(experiment, 0.0, horizon))
     along_time = dataclasses.replace(
-        BLANKS[0],
+        _BLANKS[0],
         title=f"{model.title}: error on the way back, h = {h:.4g}",
         series=along,
         window=decades(along, experiment.unit),
@@ -74,10 +75,14 @@ def reversal(experiment) -> Iterator[Report]:
             floor(experiment, horizon / max(COUNTS), horizon / min(COUNTS)),
         )
         against_h = dataclasses.replace(
-            BLANKS[1],
+            _BLANKS[1],
             title=f"{model.title}: error in recovering the start",
             series=errors,
             window=decades(errors, experiment.unit),
             cursor=h,
         )
         yield Report((along_time, against_h), tuple(messages), *progress)
+
+
+REVERSAL = {"error": Question(reversal, _BLANKS, steady=True)}
+"""The parts of the view."""

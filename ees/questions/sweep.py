@@ -83,4 +83,5 @@ def _conditions(experiment, name: str) -> str:
         schemes=tuple(sorted(schemes)),
         steps=5040,
         component=0,
+        choices={n: v for n, v in experiment.choices.items() if n in experiment.question.choices},
     ).to_json()

@@ -16,8 +16,11 @@ from app.figure import element, layers
 from app.layout import Explorer, explore
 from app.live import LivePlot
 from app.study import Study
-from app.views import VIEWS
-from ees.questions import BLANKS
+from app.views import PAGES
+from ees.questions import VIEWS
+
+
+PARTS = [(view, part) for view, parts in VIEWS.items() for part in parts]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +47,7 @@ def test_a_path_that_left_is_marked_with_a_cross_and_its_time(plot):
 
 
 def test_a_live_plot_draws_every_series_and_forgets_those_that_go(plot):
-    live = LivePlot(BLANKS["paths"][0])
+    live = LivePlot(VIEWS["paths"]["time"].blanks[0])
     live.draw(plot)
 
     def sources(live):
@@ -65,7 +68,7 @@ def test_a_live_plot_draws_every_series_and_forgets_those_that_go(plot):
 
 
 def test_what_the_user_hid_stays_hidden_when_new_numbers_come(plot):
-    live = LivePlot(BLANKS["paths"][0])
+    live = LivePlot(VIEWS["paths"]["time"].blanks[0])
     live.draw(ees.run(ees.Experiment(steps=504)).plots[0])
     for glyph in live._entries["ReversibleHeun"].renderers:
         glyph.visible = False
@@ -75,7 +78,7 @@ def test_what_the_user_hid_stays_hidden_when_new_numbers_come(plot):
 
 
 def test_a_zoom_stays_while_the_window_of_the_data_does(plot):
-    live = LivePlot(BLANKS["paths"][0])
+    live = LivePlot(VIEWS["paths"]["time"].blanks[0])
     live.draw(plot)
     live._figure.y_range.update(start=0.0, end=0.5)
     live.draw(ees.run(ees.Experiment(steps=48)).plots[0])
@@ -84,10 +87,11 @@ def test_a_zoom_stays_while_the_window_of_the_data_does(plot):
     assert live._figure.y_range.end > 0.5
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view, part", PARTS)
 @pytest.mark.parametrize("kind", ["pdf", "svg", "png"])
-def test_every_plot_of_every_page_prints_at_the_exact_width_and_to_the_same_bytes(view, kind):
-    report = ees.run(ees.Experiment(view=view, model="kepler", schemes=("EES25", "ReversibleHeun")))
+def test_every_plot_of_every_page_prints_at_the_exact_width_and_to_the_same_bytes(view, part, kind):
+    schemes = "EES25", "ReversibleHeun"
+    report = ees.run(ees.Experiment(view=view, part=part, model="kepler", schemes=schemes))
     for shown in report.plots:
         file = export.figure(shown, kind, 140)
         assert export.figure(shown, kind, 140) == file
@@ -106,7 +110,7 @@ def test_every_plot_of_every_page_prints_at_the_exact_width_and_to_the_same_byte
 
 def test_a_plot_without_a_finite_point_prints_and_shows_all_the_same():
     # No gradient was finite: what is left is the step size that the user chose.
-    nothing = BLANKS["gradients"][1]
+    nothing = VIEWS["gradients"]["error"].blanks[1]
     assert export.figure(nothing, "pdf").startswith(b"%PDF")
     assert [curve.label for curve in element(nothing)] == ["chosen h"]
 
@@ -116,15 +120,21 @@ def test_another_kind_of_file_is_refused_by_name(plot):
         export.figure(plot, "eps")
 
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_the_exported_script_computes_the_same_data_with_ees_alone(view, tmp_path):
-    experiment = ees.Experiment(view=view, model="kepler", schemes=("EES25",))
+@pytest.mark.parametrize("view, part", PARTS)
+def test_the_exported_script_computes_the_same_data_with_ees_alone(view, part, tmp_path):
+    experiment = ees.Experiment(view=view, part=part, model="kepler", schemes=("EES25",))
     shown = ees.run(experiment).plots[-1]
     (tmp_path / "script.py").write_text(export.script(experiment, shown))
     subprocess.run(
         [sys.executable, "-W", "error", "script.py"], cwd=tmp_path, check=True, capture_output=True
     )
     assert (tmp_path / f"{shown.key}.csv").read_text() == shown.to_csv()
+
+
+def test_every_part_of_every_question_has_its_texts():
+    assert {v: list(parts) for v, parts in VIEWS.items()} == {
+        name: list(view.parts) for name, view in PAGES.items()
+    }
 
 
 @pytest.mark.parametrize("name", ees.MODELS)
