@@ -5,6 +5,8 @@ import jax
 jax.config.update("jax_enable_x64", True)
 
 from app.layout import page  # noqa: E402
+from app.programs import keep_programs  # noqa: E402
 
 
+keep_programs()
 page().servable()

@@ -34,7 +34,11 @@ class Server:
             cwd=ROOT,
             stdout=self._file,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "JAX_LOG_COMPILES": "1"},
+            env={
+                **os.environ,
+                "JAX_LOG_COMPILES": "1",
+                "EES_EXPLORER_CACHE": str(folder / "programs"),
+            },
         )
         end = time.monotonic() + PATIENCE
         while True:

@@ -1,0 +1,76 @@
+"""Compiled programs, kept on disk between two starts of the app."""
+
+import functools
+import hashlib
+import os
+import pathlib
+import platform
+import stat
+import sys
+import warnings
+
+import jax
+
+
+_MOST_BYTES = 1 << 30
+
+
+@functools.cache
+def keep_programs(folder: pathlib.Path | None = None) -> pathlib.Path | None:
+    """Lets JAX keep every program that it compiles, and find it again at the next start.
+
+    Whoever can write to that folder can run code as the user, so it is the user's alone; one
+    that is not is not used. The oldest programs go when there is more than a gibibyte.
+
+    **Arguments:** `folder`: where; unless given, `$EES_EXPLORER_CACHE`, or `ees-explorer` in the
+    user's cache folder. An empty `$EES_EXPLORER_CACHE` keeps nothing.
+
+    **Returns:** where the programs of this machine are kept; `None` if nothing is kept.
+    """
+    if folder is None:
+        chosen = os.environ.get("EES_EXPLORER_CACHE")
+        if chosen == "":
+            return None
+        folder = pathlib.Path(chosen) if chosen else _cache_folder() / "ees-explorer"
+    # A home may be shared by machines whose processors differ.
+    machine = "-".join((platform.node(), platform.machine(), jax.__version__))
+    folder = folder / hashlib.sha256(machine.encode()).hexdigest()[:16]
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private = os.name == "nt" or _is_private(folder)
+        if private:
+            _forget_the_oldest(folder)
+    except OSError as error:
+        warnings.warn(f"Compiled programs are not kept: {error}", stacklevel=2)
+        return None
+    if not private:
+        warnings.warn(
+            f"Compiled programs are not kept: others can write to {folder}.", stacklevel=2
+        )
+        return None
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+    return folder
+
+
+def _cache_folder() -> pathlib.Path:
+    if os.name == "nt":
+        return pathlib.Path(os.environ.get("LOCALAPPDATA", "~/AppData/Local")).expanduser()
+    if sys.platform == "darwin":
+        return pathlib.Path("~/Library/Caches").expanduser()
+    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+
+
+def _is_private(folder: pathlib.Path) -> bool:
+    found = folder.stat()
+    return found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _forget_the_oldest(folder: pathlib.Path) -> None:
+    files = [(file, file.stat()) for file in folder.iterdir() if file.is_file()]
+    spare = _MOST_BYTES
+    for file, found in sorted(files, key=lambda entry: entry[1].st_mtime, reverse=True):
+        spare -= found.st_size
+        if spare < 0:
+            file.unlink(missing_ok=True)

@@ -1,0 +1,86 @@
+"""A second start finds what the first one compiled, in a folder that is the user's alone."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from app import programs
+
+
+_START = """
+import sys, pathlib
+import jax, jax.monitoring
+
+jax.config.update("jax_enable_x64", True)
+found = []
+jax.monitoring.register_event_listener(
+    lambda name, **_: found.append(name.rsplit("/", 1)[-1]) if "compilation_cache" in name else None
+)
+
+from app.programs import keep_programs
+
+assert keep_programs(pathlib.Path(sys.argv[1])) is not None
+import ees
+
+ees.run(ees.Experiment(model="kepler", schemes=("EES25",)))
+print(found.count("cache_hits"), found.count("cache_misses"))
+"""
+
+
+def _start(folder):
+    root = pathlib.Path(programs.__file__).parents[1]
+    command = [sys.executable, "-W", "error", "-c", _START, str(folder)]
+    found = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
+    return map(int, found.stdout.split())
+
+
+def test_a_second_start_compiles_nothing(tmp_path):
+    hits, misses = _start(tmp_path)
+    assert misses > 0
+    again, missed = _start(tmp_path)
+    assert (again, missed) == (hits + misses, 0)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
+def test_a_folder_that_others_can_write_to_is_not_used(tmp_path):
+    (folder,) = [programs.keep_programs(tmp_path / "mine")]
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o777)
+    programs.keep_programs.cache_clear()
+    with pytest.warns(UserWarning, match="others can write"):
+        assert programs.keep_programs(tmp_path / "mine") is None
+
+
+def test_a_file_in_the_way_costs_the_cache_and_not_the_app(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.warns(UserWarning, match="not kept"):
+        assert programs.keep_programs(tmp_path / "file") is None
+
+
+def test_the_oldest_programs_go_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(programs, "_MOST_BYTES", 250)
+    for age, name in enumerate(("newest", "older", "oldest")):
+        (tmp_path / name).write_bytes(bytes(100))
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    programs._forget_the_oldest(tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {"newest", "older"}
+
+
+@pytest.fixture(autouse=True)
+def as_before():
+    import jax
+
+    names = (
+        "jax_compilation_cache_dir",
+        "jax_persistent_cache_min_compile_time_secs",
+        "jax_persistent_cache_min_entry_size_bytes",
+    )
+    before = {name: getattr(jax.config, name) for name in names}
+    programs.keep_programs.cache_clear()
+    yield
+    programs.keep_programs.cache_clear()
+    for name, value in before.items():
+        jax.config.update(name, value)
