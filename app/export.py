@@ -40,7 +40,7 @@ def figure(plot: Plot, kind: str, width: float = 89) -> bytes:
         renderer = hv.renderer("matplotlib")
         drawn = renderer.get_plot(element(plot)).state
         try:
-            _arrange(drawn, width / 25.4)
+            _arrange(drawn, width / 25.4, plot.square)
             metadata = {_KEPT[kind]: None} if _KEPT[kind] else None
             drawn.savefig(file, format=kind, dpi=600, metadata=metadata)
         finally:
@@ -72,10 +72,10 @@ print(f"{{plot.title}}: wrote {{sum(len(s.x) for s in plot.series)}} points to {
 '''
 
 
-def _arrange(drawn, inches: float) -> None:
-    """Exact width, two thirds as high, the legend below the axes with line and marker."""
+def _arrange(drawn, inches: float, square: bool) -> None:
+    """Exact width, two thirds as high or square, the legend below with line and marker."""
     axes = drawn.axes[0]
-    axes.set_aspect("auto")
+    axes.set_aspect("equal" if square else "auto")
     axes.set_box_aspect(None)
     entries = {}
     for handle, name in zip(*axes.get_legend_handles_labels()):
@@ -86,7 +86,7 @@ def _arrange(drawn, inches: float) -> None:
             legend.remove()
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    drawn.set_size_inches(inches, inches * 2 / 3)
+    drawn.set_size_inches(inches, inches if square else inches * 2 / 3)
     drawn.set_layout_engine("constrained")
     drawn.legend(
         [tuple(handles[:2]) for handles in entries.values()],

@@ -5,13 +5,15 @@ notebook (by Bokeh) and in print (by Matplotlib); `app.live` draws the same laye
 """
 
 import dataclasses
+import itertools
 
 import holoviews as hv
 import numpy as np
 from bokeh.themes import Theme
 
+from app.outlines import bars, between, boundary, inside, rings, tallest
 from app.theme import CURSOR, Style, style
-from ees.results import Axis, Plot
+from ees.results import Axis, Plot, Region, Series
 
 
 hv.extension("bokeh", "matplotlib", logo=False)
@@ -21,52 +23,110 @@ hv.renderer("bokeh").webgl = False
 hv.renderer("bokeh").theme = Theme(json={})
 
 HEIGHT = 420
+FILL = 0.16  # opacity of an area; where it is shaded, areas lie on top of each other
 
 # On the wire, and on any screen, 24 bits of position are enough.
 _WIRE = np.float32
 _TIME_OFF, _TIME_APART = 0.05, 0.06  # of the window's height
+SIZES = {"markers": 6, "dots": 8}
+
+
+# Shares of a region's level: areas below the first ones are shaded, the others have a line alone.
+_DEEPER, _BEYOND = (0.25, 0.5, 0.75), (2.0, 4.0, 8.0)
 
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """One glyph of a plot: a line, its markers, the cross where it left, or the time there."""
+    """One glyph of a plot.
 
-    kind: str  # "curve", "markers", "cross" or "time"
+    - `kind`: a `"fill"`, areas on top of each other; a `"curve"`; thin `"contours"`; `"markers"`
+      on a curve or `"dots"` without one; a `"cross"` where it left; `"text"` at points.
+    - `x`, `y`: its points; parts of a curve are apart by NaN. Of a fill, one such array for each
+      area, whose parts are closed rings: holes turn clockwise.
+    - `text`: what is written at each point.
+    """
+
+    kind: str
     key: str
     label: str
     style: Style
-    x: np.ndarray
-    y: np.ndarray
+    x: np.ndarray | list[np.ndarray]
+    y: np.ndarray | list[np.ndarray]
+    text: tuple[str, ...] = ()
 
     @property
-    def columns(self) -> dict[str, np.ndarray]:
+    def columns(self) -> dict[str, np.ndarray | list[np.ndarray]]:
         """What the glyph's source holds."""
+        if self.kind == "fill":
+            return {
+                "x": [area.astype(_WIRE) for area in self.x],
+                "y": [area.astype(_WIRE) for area in self.y],
+            }
         columns = {"x": self.x.astype(_WIRE), "y": self.y.astype(_WIRE)}
-        if self.kind == "time":
-            columns["text"] = np.array([f"t = {x:.4g}" for x in self.x], object)
+        if self.kind == "text":
+            columns["text"] = np.array(self.text, object)
         return columns
 
 
 def layers(plot: Plot) -> list[Layer]:
-    """A plot's glyphs from back to front."""
-    found = []
-    for series in plot.series:
-        points = series.key, series.label, style(series.key), series.x, series.y
-        found.append(Layer("curve", *points))
-        if series.marks:
-            found.append(Layer("markers", *points))
+    """A plot's glyphs from back to front: areas first, lines above them."""
+    found = [layer for region in plot.regions for layer in _region(region)]
+    found += [layer for series in plot.series for layer in _series(series)]
+    found.sort(key=lambda layer: layer.kind != "fill")
     if plot.cursor is not None:
-        x, y = np.full(2, plot.cursor), np.array(plot.window)
+        x, y = np.full(2, plot.cursor), np.array(heights(plot))
         found.append(Layer("curve", "cursor", "chosen h", CURSOR, x, y))
+    return [layer for layer in found if len(layer.x)] + _leaving(plot)
+
+
+def _region(region: Region) -> list[Layer]:
+    named = region.key, region.label, style(region.key)
+    deeper = _DEEPER if region.shaded else ()
+    areas = [inside(region, region.level * depth) for depth in (1.0, *deeper[::-1])]
+    areas = [area for area in areas if len(area[0])]
+    found = [
+        Layer("fill", *named, [x for x, _ in areas], [y for _, y in areas]),
+        Layer("curve", *named, *boundary(region, region.level)),
+    ]
+    if region.shaded:
+        levels = [region.level * share for share in (*_DEEPER, *_BEYOND)]
+        lines = [boundary(region, level) for level in levels]
+        drawn = [(level, *line) for level, line in zip(levels, lines) if len(line[0])]
+        if drawn:
+            apart = [np.append(np.concatenate(parts), np.nan) for parts in zip(*lines)]
+            tops = np.array([tallest(x, y) for _, x, y in drawn]).T
+            texts = tuple(f"{level:.4g}" for level, *_ in drawn)
+            found += [Layer("contours", *named, *apart), Layer("text", *named, *tops, texts)]
+    return found
+
+
+def _series(series: Series) -> list[Layer]:
+    named = series.key, series.label, style(series.key)
+    if series.look == "bars":
+        x, y = bars(series.x, series.y)
+        return [Layer("fill", *named, [x], [y]), Layer("curve", *named, x, y)]
+    points = *named, series.x, series.y
+    if series.look == "dots":
+        return [Layer("dots", *points)]
+    found = [Layer("curve", *points)] + [Layer("markers", *points)] * series.marks
+    if series.low is not None and series.high is not None:
+        x, y = between(series.x, series.low, series.high)
+        found.append(Layer("fill", *named, [x], [y]))
+    return found
+
+
+def _leaving(plot: Plot) -> list[Layer]:
+    found = []
     low, high = plot.window or (0.0, 1.0)
     leavers = [series for series in plot.series if series.left is not None]
     for above, series in enumerate(leavers):
+        named = series.key, series.label, style(series.key)
         x, y = np.array(series.left).reshape(2, 1)
-        found.append(Layer("cross", series.key, series.label, style(series.key), x, y))
+        found.append(Layer("cross", *named, x, y))
         # Schemes that leave together would write their times on top of each other.
         rise = (high - low) * (_TIME_OFF + _TIME_APART * above)
         y = np.where(y > (low + high) / 2, y - rise, y + rise)
-        found.append(Layer("time", series.key, series.label, style(series.key), x, y))
+        found.append(Layer("text", *named, x, y, (f"t = {series.left[0]:.4g}",)))
     return found
 
 
@@ -78,17 +138,17 @@ def label(axis: Axis, open_: str = "$", close: str = "$") -> str:
 
 def element(plot: Plot) -> hv.Overlay:
     """A plot as one HoloViews element, with options for both backends."""
-    drawn = [_glyph(layer) for layer in layers(plot) if len(layer.x)]
-    limits = {"ylim": plot.window} if plot.window else {}
-    both = {"logx": plot.x.log, "logy": plot.y.log, "xlim": span(plot), **limits}
+    drawn = [_glyph(layer) for layer in layers(plot)]
+    both = {"logx": plot.x.log, "logy": plot.y.log, "xlim": span(plot), "ylim": heights(plot)}
+    shape = {"data_aspect": 1, "frame_height": HEIGHT} if plot.square else {}
+    sized = shape or {"responsive": True, "height": HEIGHT}
     return hv.Overlay(drawn).opts(
         hv.opts.Overlay(
             **both,
             xlabel=label(plot.x, "$$", "$$"),
             ylabel=label(plot.y, "$$", "$$"),
             title=plot.title,
-            responsive=True,
-            height=HEIGHT,
+            **sized,
             legend_position="top",
             legend_limit=1000,
             show_grid=True,
@@ -99,6 +159,7 @@ def element(plot: Plot) -> hv.Overlay:
             xlabel=label(plot.x),
             ylabel=label(plot.y),
             title="",
+            aspect="equal" if plot.square else "square",
             backend="matplotlib",
         ),
     )
@@ -106,20 +167,31 @@ def element(plot: Plot) -> hv.Overlay:
 
 def _glyph(layer: Layer):
     look = layer.style
-    if layer.kind == "curve":
-        dash = (0, look.dash) if look.dash else "-"
-        return hv.Curve((layer.x, layer.y), "x", "y", label=layer.label).opts(
+    if layer.kind == "fill":
+        areas = [polygon for x, y in zip(layer.x, layer.y) for polygon in _polygons(x, y)]
+        return hv.Polygons(areas, ["x", "y"]).opts(
+            hv.opts.Polygons(color=look.colour, alpha=FILL, line_alpha=0, backend="bokeh"),
+            hv.opts.Polygons(
+                facecolor=look.colour, edgecolor="none", alpha=FILL, linewidth=0, backend="matplotlib"
+            ),
+        )
+    if layer.kind in ("curve", "contours"):
+        thin = layer.kind == "contours"
+        dash = (0, look.dash) if look.dash and not thin else "-"
+        width = 1.0 if thin else look.width
+        # What has no label is not in the legend.
+        return hv.Curve((layer.x, layer.y), "x", "y", label="" if thin else layer.label).opts(
             hv.opts.Curve(
                 color=look.colour,
-                line_dash=list(look.dash) or "solid",
-                line_width=look.width,
+                line_dash=list(look.dash) if look.dash and not thin else "solid",
+                line_width=width,
                 backend="bokeh",
             ),
             hv.opts.Curve(
-                color=look.colour, linestyle=dash, linewidth=look.width * 0.45, backend="matplotlib"
+                color=look.colour, linestyle=dash, linewidth=width * 0.45, backend="matplotlib"
             ),
         )
-    if layer.kind == "time":
+    if layer.kind == "text":
         return hv.Labels((layer.x, layer.y, layer.columns["text"]), ["x", "y"], "text").opts(
             hv.opts.Labels(
                 text_color=look.colour, text_font_size="9pt", text_align="right", backend="bokeh"
@@ -133,26 +205,60 @@ def _glyph(layer: Layer):
         hv.opts.Scatter(
             color=look.colour,
             marker="x" if cross else look.marker[0],
-            size=14 if cross else 6,
+            size=14 if cross else SIZES[layer.kind],
             line_width=3 if cross else 1,
             backend="bokeh",
         ),
         hv.opts.Scatter(
             color=look.colour,
             marker="X" if cross else look.marker[1],
-            s=36 if cross else 6,
+            s=36 if cross else SIZES[layer.kind] ** 2 / 6,
             linewidth=1.5 if cross else 0.5,
             backend="matplotlib",
         ),
     )
 
 
+def _polygons(x: np.ndarray, y: np.ndarray) -> list[dict]:
+    """An area as HoloViews takes it: each outer ring with the holes that follow it."""
+    found: list[dict] = []
+    for ring_x, ring_y, hole in rings(x, y):
+        if hole and found:
+            found[-1]["holes"][0].append(np.stack([ring_x, ring_y], axis=1))
+        else:
+            found.append({"x": ring_x, "y": ring_y, "holes": [[]]})
+    return found
+
+
 def span(plot: Plot) -> tuple[float, float]:
     """The limits of a plot's x axis."""
-    x = np.concatenate([np.zeros(0), *(series.x for series in plot.series)])
-    low, high = (x.min(), x.max()) if len(x) else (0.1, 1.0)
-    if plot.cursor is not None:
-        low, high = min(low, plot.cursor), max(high, plot.cursor)
+    if plot.range is not None:
+        return plot.range
+    cursor = [] if plot.cursor is None else [plot.cursor]
+    low, high = _extent([cursor, *(s.x for s in plot.series), *(r.x for r in plot.regions)], plot.x)
     if plot.x.log:
         return low / 1.1, high * 1.1
     return low, high + 0.01 * (high - low)
+
+
+def heights(plot: Plot) -> tuple[float, float]:
+    """The limits of a plot's y axis."""
+    if plot.window is not None:
+        return plot.window
+    ends = itertools.chain.from_iterable((s.y, s.low, s.high) for s in plot.series)
+    ground = [[0.0]] if any(s.look == "bars" for s in plot.series) else []
+    drawn = [*ground, *(end for end in ends if end is not None), *(r.y for r in plot.regions)]
+    low, high = _extent(drawn, plot.y)
+    if plot.y.log:
+        return low / 1.3, high * 1.3
+    margin = 0.05 * (high - low)
+    return low - margin * (low != 0), high + margin
+
+
+def _extent(arrays: list, axis: Axis) -> tuple[float, float]:
+    values = np.concatenate([np.zeros(0), *arrays])
+    values = values[np.isfinite(values) & ((values > 0) | (not axis.log))]
+    if not len(values):
+        return 0.1, 1.0
+    low, high = float(values.min()), float(values.max())
+    return (low, high) if high > low or axis.log else (low, high + 1.0)

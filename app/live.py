@@ -1,10 +1,14 @@
 """A plot on a page, which follows new numbers without being built again."""
 
+from collections.abc import Callable
+
 import panel as pn
 from bokeh.core.properties import value
 from bokeh.core.validation import silence
 from bokeh.core.validation.warnings import MISSING_RENDERERS
+from bokeh.events import Tap
 from bokeh.models import (
+    BoxZoomTool,
     ColumnDataSource,
     CustomJS,
     GlyphRenderer,
@@ -15,7 +19,7 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
-from app.figure import HEIGHT, Layer, label, layers, span
+from app.figure import FILL, HEIGHT, SIZES, Layer, heights, label, layers, span
 from ees.results import Plot
 
 
@@ -23,12 +27,25 @@ from ees.results import Plot
 silence(MISSING_RENDERERS)
 
 _LEGEND_COLUMNS = 5
+# Layers whose points have numbers worth reading.
+_POINTED = ("curve", "markers", "dots", "cross")
 # MathJax paints a label once, in the colour of the page at that time; a label that changes is
 # painted again.
 _RELABEL = """
 const text = axis.axis_label
 axis.axis_label = text.endsWith(" ") ? text.trimEnd() : text + " "
 """
+# Both axes in one scale, whatever the room: the figure shows at least what its tags name.
+_SQUARE = """
+const {inner_width, inner_height, x_range, y_range, tags: [left, right, bottom, top]} = figure
+if (inner_width > 0 && inner_height > 0) {
+  const unit = Math.max((right - left) / inner_width, (top - bottom) / inner_height) / 2
+  const x = (left + right) / 2, y = (bottom + top) / 2
+  x_range.setv({start: x - unit * inner_width, end: x + unit * inner_width})
+  y_range.setv({start: y - unit * inner_height, end: y + unit * inner_height})
+}
+"""
+_SQUARE_HEIGHT, _SQUARE_WIDTH = 560, 620
 
 
 class LivePlot(pn.viewable.Viewer):
@@ -38,18 +55,28 @@ class LivePlot(pn.viewable.Viewer):
     while its surroundings change their size. A glyph is made when its layer is first drawn, and
     from then on new arrays go straight into its source, one assignment each.
 
-    **Arguments:** `blank`: a plot of this kind without series.
+    **Arguments:** `blank`: a plot of this kind without series; `tapped(plot, x, y)`: is called
+    with what is drawn and a point of it where the user clicks.
     """
 
-    def __init__(self, blank: Plot, **params):
+    def __init__(
+        self, blank: Plot, tapped: Callable[[Plot, float, float], None] | None = None, **params
+    ):
         super().__init__(**params)
         self.plot = blank
         self._figure = _figure(blank)
         self._legend = self._figure.select_one(Legend)
         self._glyphs: dict[tuple[str, str], GlyphRenderer] = {}
         self._entries: dict[str, LegendItem] = {}
+        if tapped is not None:
+            self._figure.on_event(Tap, lambda event: self._tap(event, tapped))
+        shape = {"max_width": _SQUARE_WIDTH} if blank.square else {}
         self._pane = pn.pane.Bokeh(
-            self._figure, sizing_mode="stretch_width", height=HEIGHT, margin=(5, 10)
+            self._figure,
+            sizing_mode="stretch_width",
+            height=_SQUARE_HEIGHT if blank.square else HEIGHT,
+            margin=(5, 10),
+            **shape,
         )
         self.draw(blank)
 
@@ -74,12 +101,22 @@ class LivePlot(pn.viewable.Viewer):
         self._figure.title.text = plot.title
         self._figure.yaxis.axis_label = label(plot.y, "$$", "$$")
         # A user who zoomed in keeps the view until the data's own range moves.
-        if plot.window is not None and plot.window != before.window:
-            self._figure.y_range.update(start=plot.window[0], end=plot.window[1])
-        if span(plot) != span(before):
-            start, end = span(plot)
-            self._figure.x_range.update(start=start, end=end)
+        limits = *span(plot), *heights(plot)
+        if plot.square:
+            if self._figure.tags != list(limits):
+                self._figure.tags = list(limits)
+        else:
+            for axis, new, old in (
+                (self._figure.x_range, span(plot), span(before)),
+                (self._figure.y_range, heights(plot), heights(before)),
+            ):
+                if new != old:
+                    axis.update(start=new[0], end=new[1])
         pn.io.push_notebook(self._pane)
+
+    def _tap(self, event: Tap, tapped) -> None:
+        if event.x is not None and event.y is not None:
+            tapped(self.plot, float(event.x), float(event.y))
 
     def _enter(self, layer: Layer) -> None:
         """A new glyph belongs to its series' entry, whose click hides all of them."""
@@ -102,14 +139,13 @@ class LivePlot(pn.viewable.Viewer):
 
 
 def _figure(blank: Plot):
-    low, high = blank.window or (0.0, 1.0)
     made = figure(
-        height=HEIGHT,
+        height=_SQUARE_HEIGHT if blank.square else HEIGHT,
         sizing_mode="stretch_width",
         x_axis_type="log" if blank.x.log else "linear",
         y_axis_type="log" if blank.y.log else "linear",
         x_range=Range1d(*span(blank)),
-        y_range=Range1d(low, high),
+        y_range=Range1d(*heights(blank)),
         x_axis_label=label(blank.x, "$$", "$$"),
         tools="pan,box_zoom,wheel_zoom,save,reset",
         active_drag="box_zoom",
@@ -118,9 +154,16 @@ def _figure(blank: Plot):
     made.title.text_font_size = "0.9em"
     made.add_tools(
         HoverTool(
+            renderers=[],
             tooltips=[("", "$name"), (blank.x.label, "$snap_x{0.0000}"), (blank.y.label, "$snap_y")],
         )
     )
+    if blank.square:
+        made.select_one(BoxZoomTool).match_aspect = True
+        made.tags = [*span(blank), *heights(blank)]
+        shape = CustomJS(args={"figure": made}, code=_SQUARE)
+        for changed in ("inner_width", "inner_height", "tags"):
+            made.js_on_change(changed, shape)
     for axis in (*made.xaxis, *made.yaxis):
         axis.axis_label_text_font_size = "0.9em"
         axis.js_on_change("axis_label_text_color", CustomJS(args={"axis": axis}, code=_RELABEL))
@@ -143,19 +186,39 @@ def _figure(blank: Plot):
 
 
 def _glyph(made, layer: Layer) -> GlyphRenderer:
-    look, source = layer.style, ColumnDataSource(layer.columns)
-    of = {"source": source, "name": layer.label}
-    if layer.kind == "curve":
+    glyph = _drawn(made, layer)
+    if layer.kind in _POINTED:
+        hover = made.select_one(HoverTool)
+        hover.renderers = [*hover.renderers, glyph]
+    return glyph
+
+
+def _drawn(made, layer: Layer) -> GlyphRenderer:
+    look = layer.style
+    of = {"source": ColumnDataSource(layer.columns), "name": layer.label}
+    if layer.kind == "fill":
+        return made.patches(
+            "x",
+            "y",
+            fill_color=look.colour,
+            fill_alpha=FILL,
+            line_alpha=0.0,
+            level="underlay",
+            **of,
+        )
+    if layer.kind in ("curve", "contours"):
+        thin = layer.kind == "contours"
         return made.line(
             "x",
             "y",
             line_color=look.colour,
-            line_dash=list(look.dash) or "solid",
-            line_width=look.width,
+            line_dash=list(look.dash) if look.dash and not thin else "solid",
+            line_width=1.0 if thin else look.width,
             **of,
         )
-    if layer.kind == "markers":
-        return made.scatter("x", "y", marker=look.marker[0], size=6, color=look.colour, **of)
+    if layer.kind in SIZES:
+        size = SIZES[layer.kind]
+        return made.scatter("x", "y", marker=look.marker[0], size=size, color=look.colour, **of)
     if layer.kind == "cross":
         return made.scatter(
             "x", "y", marker="x", size=14, line_width=3, color=look.colour, level="overlay", **of

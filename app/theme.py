@@ -45,7 +45,15 @@ STYLES = {
     "AsynchronousLeapfrog": Style(_PINK, (1, 3), ("asterisk", "H")),
     "ImplicitMidpoint": Style(_LILAC, (14, 5), ("star_dot", ".")),
     "reference": Style("#8f8f8f", (), ("dot", "o"), 3.0),
+    "guide": Style("#8f8f8f", (1, 2), ("dot", "o"), 1.5),
     "floor": Style("#888888", (2, 4), ("dot", "o"), 1.5),
+}
+# Eigenvalues are told apart by where they lie; the ones that make a scheme blow up stand out.
+STYLES |= {
+    "decays": Style("#8a8a8a", (), ("circle", "o")),
+    "outside": Style("#b0632f", (), ("x", "X")),
+    "grows": Style("#8a8a8a", (), ("cross", "P")),
+    "probe": Style("#d0457e", (), ("circle_x", "X")),
 }
 _SPARE = Style("#777777", (3, 2, 1, 2), ("y", "o"))
 

@@ -1,23 +1,27 @@
 """What is drawn on a page, and what is exported, is what was computed."""
 
+import dataclasses
 import io
 import subprocess
 import sys
 from xml.etree import ElementTree
 
+import holoviews as hv
 import numpy as np
 import pymupdf
 import pytest
+from bokeh.events import Tap
 
 import ees
-from app import export
+from app import export, outlines
 from app.controls import _label, _plain
-from app.figure import element, layers
+from app.figure import element, heights, layers
 from app.layout import Explorer, explore
 from app.live import LivePlot
 from app.study import Study
 from app.views import PAGES
 from ees.questions import VIEWS
+from ees.results import Axis, Plot, Region, Series
 
 
 PARTS = [(view, part) for view, parts in VIEWS.items() for part in parts]
@@ -39,7 +43,7 @@ def test_the_private_switch_of_panel_that_the_app_turns_off_is_still_there():
 def test_a_path_that_left_is_marked_with_a_cross_and_its_time(plot):
     (gone,) = [series for series in plot.series if series.left is not None]
     (cross,) = [layer for layer in layers(plot) if layer.kind == "cross"]
-    (time,) = [layer for layer in layers(plot) if layer.kind == "time"]
+    (time,) = [layer for layer in layers(plot) if layer.kind == "text"]
     assert gone.key == cross.key == time.key == "ReversibleHeun"
     assert time.columns["text"].tolist() == [f"t = {gone.left[0]:.4g}"]
     low, high = plot.window
@@ -85,6 +89,131 @@ def test_a_zoom_stays_while_the_window_of_the_data_does(plot):
     assert (live._figure.y_range.start, live._figure.y_range.end) == (0.0, 0.5)
     live.draw(ees.run(ees.Experiment(steps=48, seed=9)).plots[0])
     assert live._figure.y_range.end > 0.5
+
+
+@pytest.fixture(scope="module")
+def plane():
+    """A band, dots, bars, and an annulus, 1 < r < 2, whose values grow away from r = 1.5."""
+    x = np.linspace(-3.0, 3.0, 121)
+    radius = np.hypot(*np.meshgrid(x, x))
+    values = 1.0 + 16 * (radius - 1.5) ** 2 - 4.0
+    ring = Region("EES25", "ring", Axis("growth", "g"), x, x, np.exp(values), shaded=True)
+    points = np.array([-2.0, 0.0, 1.0])
+    band = Series("RK4", "band", points, points, low=points - 0.5, high=points + 1.0)
+    dots = Series("Heun", "dots", points, 0 * points, look="dots")
+    return Plot(
+        key="plane",
+        title="plane",
+        x=Axis("real part", "x"),
+        y=Axis("imaginary part", "y"),
+        series=(band, dots),
+        regions=(ring,),
+        window=(-3.0, 3.0),
+        range=(-4.0, 4.0),
+        square=True,
+    )
+
+
+def _area(x, y):
+    rings = list(outlines.rings(x, y))
+    return sum((a @ np.roll(b, -1) - b @ np.roll(a, -1)) / 2 for a, b, _ in rings), rings
+
+
+def test_a_region_is_filled_where_its_values_are_below_the_level_and_its_hole_is_not(plane):
+    fill, *_ = layers(plane)
+    assert (fill.kind, fill.key) == ("fill", "EES25")
+    # exp(16 d^2 - 3) < level: an annulus around 1.5 for each level, the deeper ones inside.
+    for level, x, y in zip((1.0, 0.75, 0.5, 0.25), fill.x, fill.y):
+        half = np.sqrt(3 + np.log(level)) / 4
+        area, rings = _area(x, y)
+        assert sorted(hole for *_, hole in rings) == [False, True]
+        assert area == pytest.approx(np.pi * 6 * half, rel=0.02)
+    (line,) = [one for one in layers(plane) if one.kind == "curve" and one.key == "EES25"]
+    off = np.abs(np.hypot(line.x, line.y) - 1.5)
+    np.testing.assert_allclose(off[np.isfinite(off)], np.sqrt(3) / 4, atol=5e-3)
+
+
+def test_contours_of_a_shaded_region_say_their_values(plane):
+    (texts,) = [one for one in layers(plane) if one.kind == "text"]
+    assert texts.text == ("0.25", "0.5", "0.75", "2", "4", "8")
+    for text, x, y in zip(texts.text, texts.x, texts.y):
+        value = np.exp(16 * (np.hypot(x, y) - 1.5) ** 2 - 3)
+        assert value == pytest.approx(float(text), rel=0.15)
+    plain = dataclasses.replace(plane.regions[0], shaded=False)
+    kinds = {one.kind for one in layers(dataclasses.replace(plane, regions=(plain,)))}
+    assert kinds == {"fill", "curve", "dots"}
+
+
+def test_values_that_are_infinite_or_unknown_leave_the_boundary_in_its_place(plane):
+    ring = plane.regions[0]
+    values = np.where(ring.values > 100, np.inf, ring.values)
+    values[:5] = np.nan
+    x, y = outlines.inside(dataclasses.replace(ring, values=values), 1.0)
+    whole, _ = _area(*outlines.inside(ring, 1.0))
+    assert _area(x, y)[0] == pytest.approx(whole, rel=1e-6)
+    nowhere = dataclasses.replace(ring, values=ring.values + 2)
+    assert all(len(part) == 0 for part in outlines.inside(nowhere, 1.0))
+
+
+def test_bands_and_bars_cover_what_they_stand_for():
+    x = np.array([0.0, 1.0, 2.0, 4.0])
+    area, (ring,) = _area(*outlines.between(x, x - 1.0, np.array([1.0, 1.0, np.nan, 5.0])))
+    assert area == pytest.approx(1.5 + 3 * 1.5) and not ring[2]
+    area, (ring,) = _area(*outlines.bars(np.array([1.0, 2.0, 3.0]), np.array([2.0, 5.0, 1.0])))
+    assert area == pytest.approx(8.0) and not ring[2]
+    assert (ring[0].min(), ring[0].max()) == (0.5, 3.5)
+    assert all(len(part) == 0 for part in outlines.bars(np.zeros(0), np.zeros(0)))
+
+
+def test_a_live_plane_shows_its_areas_and_keeps_one_scale_for_both_axes(plane):
+    live = LivePlot(dataclasses.replace(plane, series=(), regions=()))
+    live.draw(plane)
+    kinds = {name: type(renderer.glyph).__name__ for name, renderer in live._glyphs.items()}
+    assert kinds == {
+        ("EES25", "fill"): "Patches",
+        ("RK4", "fill"): "Patches",
+        ("EES25", "curve"): "Line",
+        ("EES25", "contours"): "Line",
+        ("EES25", "text"): "Text",
+        ("RK4", "curve"): "Line",
+        ("Heun", "dots"): "Scatter",
+    }
+    assert live._figure.tags == [-4.0, 4.0, -3.0, 3.0]
+    assert [entry.label.value for entry in live._legend.items] == ["ring", "band", "dots"]
+    live.draw(dataclasses.replace(plane, regions=(), range=(-1.0, 1.0)))
+    assert live._figure.tags == [-1.0, 1.0, -3.0, 3.0]
+    assert len(live._glyphs["EES25", "fill"].data_source.data["x"]) == 0
+
+
+def test_a_click_on_a_live_plot_says_where(plane):
+    heard = []
+    live = LivePlot(plane, tapped=lambda *point: heard.append(point))
+    live._figure._trigger_event(Tap(live._figure, x=1.5, y=-0.5))
+    assert heard == [(plane, 1.5, -0.5)]
+
+
+@pytest.mark.parametrize("backend", ["bokeh", "matplotlib"])
+def test_an_element_has_areas_with_holes_in_both_backends(plane, backend):
+    whole = element(plane)
+    ring, band = [one for one in whole if isinstance(one, hv.Polygons)]
+    assert [len(holes) for (holes,) in ring.holes()] == [1] * 4
+    assert [len(holes) for (holes,) in band.holes()] == [0]
+    hv.renderer(backend).get_plot(whole)
+    if backend == "matplotlib":
+        assert export.figure(plane, "pdf").startswith(b"%PDF")
+
+
+def test_without_a_window_the_axes_follow_the_data():
+    x = np.array([1.0, 2.0, 3.0])
+    hist = Series("EES25", "bars", x, np.array([2.0, 5.0, 1.0]), look="bars")
+    plot = Plot("bars", "", Axis("value", "y"), Axis("density", "p"), (hist,))
+    assert heights(plot) == pytest.approx((0.0, 5.25))
+    live = LivePlot(dataclasses.replace(plot, series=()))
+    live.draw(plot)
+    assert live._figure.y_range.end == pytest.approx(5.25)
+    log = dataclasses.replace(plot, y=Axis("error", "e", log=True), series=(
+        Series("EES25", "line", x, np.array([1e-3, 0.0, 1e-1])),))  # fmt: skip
+    assert heights(log) == pytest.approx((1e-3 / 1.3, 0.13))
 
 
 @pytest.mark.parametrize("view, part", PARTS)

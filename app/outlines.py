@@ -1,0 +1,79 @@
+"""Areas and their boundaries as flat arrays of points, parts apart by NaN.
+
+The rings of an area are closed; an outer ring turns anticlockwise, its holes clockwise.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from contourpy import ContourGenerator, FillType, LineType, contour_generator
+
+from ees.results import Region
+
+
+Points = tuple[np.ndarray, np.ndarray]
+
+# A growth of 1e300 beside one of 1 would put a boundary on top of a grid point.
+_HIGHEST = 1e6
+
+
+def inside(region: Region, level: float) -> Points:
+    """The rings of where a region's values are below a level."""
+    polygons, offsets = _contours(region).filled(-np.inf, level)
+    ends = (polygon[a:b] for polygon, at in zip(polygons, offsets) for a, b in zip(at, at[1:]))
+    return _apart(ends)
+
+
+def boundary(region: Region, level: float) -> Points:
+    """The lines on which a region's values pass a level."""
+    return _apart(_contours(region).lines(level))
+
+
+def between(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> Points:
+    """The ring around a band."""
+    drawn = np.isfinite(low) & np.isfinite(high)
+    x, low, high = x[drawn], low[drawn], high[drawn]
+    return np.concatenate([x, x[::-1]]), np.concatenate([low, high[::-1]])
+
+
+def bars(x: np.ndarray, y: np.ndarray) -> Points:
+    """The ring around the bars of a histogram, each as wide as the points are apart."""
+    if not len(x):
+        return x, y
+    edges = (x[1:] + x[:-1]) / 2 if len(x) > 1 else np.array([])
+    first = x[0] - (edges[0] - x[0] if len(edges) else 0.5)
+    last = x[-1] + (x[-1] - edges[-1] if len(edges) else 0.5)
+    edges = np.concatenate([[first], edges, [last]])
+    ring = np.concatenate([edges[[0, -1]], np.repeat(edges, 2)[-2:0:-1], edges[:1]])
+    return ring, np.concatenate([[0.0, 0.0], np.repeat(y, 2)[::-1], [0.0]])
+
+
+def rings(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:
+    """The rings of an area: x, y, and whether it is a hole."""
+    gaps = np.flatnonzero(np.isnan(x))
+    for start, end in zip([0, *(gaps + 1)], [*gaps, len(x)]):
+        a, b = x[start:end], y[start:end]
+        yield a, b, bool(a @ np.roll(b, -1) - b @ np.roll(a, -1) < 0)
+
+
+def tallest(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """The highest point."""
+    at = int(np.nanargmax(y))
+    return float(x[at]), float(y[at])
+
+
+def _contours(region: Region) -> ContourGenerator:
+    return contour_generator(
+        region.x,
+        region.y,
+        np.ma.masked_invalid(np.minimum(region.values, _HIGHEST * region.level)),
+        fill_type=FillType.OuterOffset,
+        line_type=LineType.Separate,
+    )
+
+
+def _apart(parts) -> Points:
+    """Parts `(points, 2)` one after the other, with NaN between two of them."""
+    found = [piece for part in parts for piece in (np.full((1, 2), np.nan), part)]
+    x, y = np.concatenate(found[1:] or [np.zeros((0, 2))]).T
+    return x, y
