@@ -11,7 +11,7 @@ import holoviews as hv
 import numpy as np
 from bokeh.themes import Theme
 
-from app.outlines import bars, between, boundary, inside, rings, tallest
+from app.outlines import apart, bars, between, boundary, highest, inside, rings
 from app.theme import CURSOR, Style, style
 from ees.results import Axis, Plot, Region, Series
 
@@ -29,10 +29,11 @@ FILL = 0.16  # opacity of an area; where it is shaded, areas lie on top of each 
 _WIRE = np.float32
 _TIME_OFF, _TIME_APART = 0.05, 0.06  # of the window's height
 SIZES = {"markers": 6, "dots": 8}
+TEXTS = {"time": ("right", "middle"), "value": ("center", "top")}
 
 
 # Shares of a region's level: areas below the first ones are shaded, the others have a line alone.
-_DEEPER, _BEYOND = (0.25, 0.5, 0.75), (2.0, 4.0, 8.0)
+_DEEPER, _BEYOND = (0.25, 0.5), (2.0, 4.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +41,8 @@ class Layer:
     """One glyph of a plot.
 
     - `kind`: a `"fill"`, areas on top of each other; a `"curve"`; thin `"contours"`; `"markers"`
-      on a curve or `"dots"` without one; a `"cross"` where it left; `"text"` at points.
+      on a curve or `"dots"` without one; a `"cross"` where it left and the `"time"` there; the
+      `"value"` of a contour.
     - `x`, `y`: its points; parts of a curve are apart by NaN. Of a fill, one such array for each
       area, whose parts are closed rings: holes turn clockwise.
     - `text`: what is written at each point.
@@ -63,14 +65,14 @@ class Layer:
                 "y": [area.astype(_WIRE) for area in self.y],
             }
         columns = {"x": self.x.astype(_WIRE), "y": self.y.astype(_WIRE)}
-        if self.kind == "text":
+        if self.kind in TEXTS:
             columns["text"] = np.array(self.text, object)
         return columns
 
 
 def layers(plot: Plot) -> list[Layer]:
     """A plot's glyphs from back to front: areas first, lines above them."""
-    found = [layer for region in plot.regions for layer in _region(region)]
+    found = [layer for region in plot.regions for layer in _region(region, plot)]
     found += [layer for series in plot.series for layer in _series(series)]
     found.sort(key=lambda layer: layer.kind != "fill")
     if plot.cursor is not None:
@@ -79,7 +81,7 @@ def layers(plot: Plot) -> list[Layer]:
     return [layer for layer in found if len(layer.x)] + _leaving(plot)
 
 
-def _region(region: Region) -> list[Layer]:
+def _region(region: Region, plot: Plot) -> list[Layer]:
     named = region.key, region.label, style(region.key)
     deeper = _DEEPER if region.shaded else ()
     areas = [inside(region, region.level * depth) for depth in (1.0, *deeper[::-1])]
@@ -91,12 +93,16 @@ def _region(region: Region) -> list[Layer]:
     if region.shaded:
         levels = [region.level * share for share in (*_DEEPER, *_BEYOND)]
         lines = [boundary(region, level) for level in levels]
-        drawn = [(level, *line) for level, line in zip(levels, lines) if len(line[0])]
-        if drawn:
-            apart = [np.append(np.concatenate(parts), np.nan) for parts in zip(*lines)]
-            tops = np.array([tallest(x, y) for _, x, y in drawn]).T
-            texts = tuple(f"{level:.4g}" for level, *_ in drawn)
-            found += [Layer("contours", *named, *apart), Layer("text", *named, *tops, texts)]
+        tops = [highest(line, span(plot), heights(plot)) for line in lines]
+        seen = [i for i, top in enumerate(tops) if top is not None]
+        if seen:
+            points = np.array([tops[i] for i in seen]).T
+            texts = tuple(f"{levels[i]:.4g}" for i in seen)
+            contours = apart([np.stack(lines[i], axis=1) for i in seen])
+            found += [
+                Layer("contours", *named, *contours),
+                Layer("value", *named, *points, texts),
+            ]
     return found
 
 
@@ -126,7 +132,7 @@ def _leaving(plot: Plot) -> list[Layer]:
         # Schemes that leave together would write their times on top of each other.
         rise = (high - low) * (_TIME_OFF + _TIME_APART * above)
         y = np.where(y > (low + high) / 2, y - rise, y + rise)
-        found.append(Layer("text", *named, x, y, (f"t = {series.left[0]:.4g}",)))
+        found.append(Layer("time", *named, x, y, (f"t = {series.left[0]:.4g}",)))
     return found
 
 
@@ -171,8 +177,14 @@ def _glyph(layer: Layer):
         areas = [polygon for x, y in zip(layer.x, layer.y) for polygon in _polygons(x, y)]
         return hv.Polygons(areas, ["x", "y"]).opts(
             hv.opts.Polygons(color=look.colour, alpha=FILL, line_alpha=0, backend="bokeh"),
+            # Whichever of the two is left to its default, a colour cycle, wins.
             hv.opts.Polygons(
-                facecolor=look.colour, edgecolor="none", alpha=FILL, linewidth=0, backend="matplotlib"
+                color=look.colour,
+                facecolor=look.colour,
+                edgecolor="none",
+                alpha=FILL,
+                linewidth=0,
+                backend="matplotlib",
             ),
         )
     if layer.kind in ("curve", "contours"):
@@ -191,13 +203,22 @@ def _glyph(layer: Layer):
                 color=look.colour, linestyle=dash, linewidth=width * 0.45, backend="matplotlib"
             ),
         )
-    if layer.kind == "text":
+    if layer.kind in TEXTS:
+        across, along = TEXTS[layer.kind]
         return hv.Labels((layer.x, layer.y, layer.columns["text"]), ["x", "y"], "text").opts(
             hv.opts.Labels(
-                text_color=look.colour, text_font_size="9pt", text_align="right", backend="bokeh"
+                text_color=look.colour,
+                text_font_size="9pt",
+                text_align=across,
+                text_baseline=along,
+                backend="bokeh",
             ),
             hv.opts.Labels(
-                color=look.colour, size=6, horizontalalignment="right", backend="matplotlib"
+                color=look.colour,
+                size=6,
+                horizontalalignment=across,
+                verticalalignment={"middle": "center"}.get(along, along),
+                backend="matplotlib",
             ),
         )
     cross = layer.kind == "cross"

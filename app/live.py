@@ -19,7 +19,7 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
-from app.figure import FILL, HEIGHT, SIZES, Layer, heights, label, layers, span
+from app.figure import FILL, HEIGHT, SIZES, TEXTS, Layer, heights, label, layers, span
 from ees.results import Plot
 
 
@@ -229,8 +229,8 @@ def _drawn(made, layer: Layer) -> GlyphRenderer:
         "text",
         text_color=look.colour,
         text_font_size="9pt",
-        text_align="right",
-        text_baseline="middle",
+        text_align=TEXTS[layer.kind][0],
+        text_baseline=TEXTS[layer.kind][1],
         level="overlay",
         **of,
     )

@@ -3,7 +3,7 @@
 The rings of an area are closed; an outer ring turns anticlockwise, its holes clockwise.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from contourpy import ContourGenerator, FillType, LineType, contour_generator
@@ -21,12 +21,19 @@ def inside(region: Region, level: float) -> Points:
     """The rings of where a region's values are below a level."""
     polygons, offsets = _contours(region).filled(-np.inf, level)
     ends = (polygon[a:b] for polygon, at in zip(polygons, offsets) for a, b in zip(at, at[1:]))
-    return _apart(ends)
+    return apart(ends)
 
 
 def boundary(region: Region, level: float) -> Points:
     """The lines on which a region's values pass a level."""
-    return _apart(_contours(region).lines(level))
+    return apart(_contours(region).lines(level))
+
+
+def apart(parts: Iterable[np.ndarray]) -> Points:
+    """Parts `(points, 2)` one after the other, with NaN between two of them."""
+    found = [piece for part in parts for piece in (np.full((1, 2), np.nan), part)]
+    x, y = np.concatenate(found[1:] or [np.zeros((0, 2))]).T
+    return x, y
 
 
 def between(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> Points:
@@ -56,9 +63,15 @@ def rings(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray
         yield a, b, bool(a @ np.roll(b, -1) - b @ np.roll(a, -1) < 0)
 
 
-def tallest(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """The highest point."""
-    at = int(np.nanargmax(y))
+def highest(
+    line: Points, across: tuple[float, float], along: tuple[float, float]
+) -> tuple[float, float] | None:
+    """The highest point of a line within some limits of x and y, if there is one."""
+    (x, y), (left, right), (bottom, top) = line, across, along
+    seen = np.flatnonzero((x >= left) & (x <= right) & (y >= bottom) & (y <= top))
+    if not len(seen):
+        return None
+    at = seen[np.argmax(y[seen])]
     return float(x[at]), float(y[at])
 
 
@@ -70,10 +83,3 @@ def _contours(region: Region) -> ContourGenerator:
         fill_type=FillType.OuterOffset,
         line_type=LineType.Separate,
     )
-
-
-def _apart(parts) -> Points:
-    """Parts `(points, 2)` one after the other, with NaN between two of them."""
-    found = [piece for part in parts for piece in (np.full((1, 2), np.nan), part)]
-    x, y = np.concatenate(found[1:] or [np.zeros((0, 2))]).T
-    return x, y
