@@ -79,7 +79,7 @@ class Page(pn.viewable.Viewer):
 
     def _section(self, name: str) -> pmui.Column:
         part, question = self.view.parts[name], VIEWS[self.view.name][name]
-        live = {blank.key: LivePlot(blank) for blank in question.blanks}
+        live = {blank.key: LivePlot(blank, self._study.point) for blank in question.blanks}
         self._live |= live
         return pmui.Column(
             Choices(question, self._study),

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlencode
 import param
 
 from ees import Experiment
+from ees.results import Plot
 
 
 VERSION = "1"
@@ -50,6 +51,13 @@ class Study(param.Parameterized):
             return False
         self.param.update(experiment=changed, refused=())
         return True
+
+    def point(self, plot: Plot, x: float, y: float) -> None:
+        """Takes a click at a point of a plot to the question that drew it."""
+        pointed = self.experiment.question.pointed
+        fields = pointed(self.experiment, plot.key, x, y) if pointed else {}
+        if fields and self.change(**fields):
+            self.settle()
 
     def settle(self) -> None:
         """Says that the user came to rest, which is when the address is worth writing."""

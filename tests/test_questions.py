@@ -237,7 +237,7 @@ def test_the_blanks_are_the_plots_before_anything_is_known(view, part):
     assert [plot.key for plot in report.plots] == [blank.key for blank in blanks]
     for plot, blank in zip(report.plots, blanks):
         assert (plot.x, plot.y.label, plot.y.log) == (blank.x, blank.y.label, blank.y.log)
-        assert blank.series == () and len(plot.series) >= 2
+        assert blank.series == () and len(plot.series) + len(plot.regions) >= 2
         assert all(s.x.dtype == s.y.dtype == np.float64 for s in plot.series)
         assert all(s.x.shape == s.y.shape and np.isfinite(s.y).all() for s in plot.series)
 
@@ -251,7 +251,11 @@ def test_the_csv_has_every_point_of_every_curve_to_the_last_bit(view, part):
         assert re.fullmatch(re.escape(plot.x.label) + r" \[.+\]", header[1])
         assert re.fullmatch(re.escape(plot.y.label) + r" \[.+\]", header[2])
         wanted = [(s.label, x, y) for s in plot.series for x, y in zip(s.x, s.y)]
-        assert [(label, float(x), float(y)) for label, x, y in rows] == wanted
+        for r in plot.regions:
+            wanted += [(r.label, x, y) for y in r.y for x in r.x]
+        assert [(label, float(x), float(y)) for label, x, y, *_ in rows] == wanted
+        values = [float(row[3]) for row in rows if len(row) == 4 and row[3]]
+        assert values == [v for r in plot.regions for v in r.values.ravel()]
 
 
 @pytest.mark.parametrize("view", ["reversal", "gradients"])

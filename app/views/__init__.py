@@ -4,8 +4,9 @@ from app.views.base import Part, View
 from app.views.gradients import VIEW as gradients
 from app.views.paths import VIEW as paths
 from app.views.reversal import VIEW as reversal
+from app.views.stability import VIEW as stability
 
 
-PAGES = {view.name: view for view in (paths, reversal, gradients)}
+PAGES = {view.name: view for view in (paths, reversal, gradients, stability)}
 
 __all__ = ["PAGES", "Part", "View"]

@@ -4,9 +4,10 @@ from ees.questions.base import Choice, Number, Question
 from ees.questions.gradients import GRADIENTS
 from ees.questions.paths import PATHS
 from ees.questions.reversal import REVERSAL
+from ees.questions.stability import STABILITY
 
 
-VIEWS = {"paths": PATHS, "reversal": REVERSAL, "gradients": GRADIENTS}
+VIEWS = {"paths": PATHS, "reversal": REVERSAL, "gradients": GRADIENTS, "stability": STABILITY}
 """Name of a view -> name of a part -> what that part asks; the first part is the default."""
 
 CHOICES = {

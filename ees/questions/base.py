@@ -63,9 +63,12 @@ class Question:
     - `blanks`: the plots without series: keys and axes, before anything is computed.
     - `choices`: name -> what a user may choose about it; `experiment.choice(name)` is the choice.
     - `steady`: whether the numbers take long enough for a progress bar.
+    - `pointed`: from an experiment, the key of a plot and a point of it that the user clicks on,
+      to the fields of the experiment that this changes.
     """
 
     ask: Callable[[Any], Iterator[Report]]
     blanks: tuple[Plot, ...]
     choices: Mapping[str, Choice | Number] = dataclasses.field(default_factory=dict)
     steady: bool = False
+    pointed: Callable[[Any, str, float, float], Mapping[str, Any]] | None = None

@@ -233,7 +233,8 @@ def test_every_plot_of_every_page_prints_at_the_exact_width_and_to_the_same_byte
             assert sheet.rect.width == pytest.approx(140 / 25.4 * 72, abs=0.01)
             assert all(font[2] != "Type3" for font in sheet.get_fonts())
             text = sheet.get_text()
-            assert shown.x.label in text and all(s.label in text for s in shown.series)
+            labels = [one.label for one in (*shown.series, *shown.regions)]
+            assert shown.x.label in text and all(label in text for label in labels)
         elif kind == "svg":
             width = ElementTree.parse(io.BytesIO(file)).getroot().get("width")
             assert float(width.removesuffix("pt")) == pytest.approx(140 / 25.4 * 72, abs=0.01)
