@@ -159,6 +159,7 @@ def _figure(blank: Plot):
         )
     )
     if blank.square:
+        made.max_width = _SQUARE_WIDTH
         made.select_one(BoxZoomTool).match_aspect = True
         made.tags = [*span(blank), *heights(blank)]
         shape = CustomJS(args={"figure": made}, code=_SQUARE)

@@ -28,7 +28,7 @@ ALLOWED = {
     "solve": {"_pytree", "drivers", "fields", "schemes", "adjoints"},
     "models": {"drivers", "fields"},
     "diagnostics": {"_pytree", "drivers", "fields", "schemes", "adjoints", "solve"},
-    "questions": {"results", "drivers", "solve", "diagnostics"},
+    "questions": {"results", "drivers", "schemes", "solve", "diagnostics"},
     "experiment": {"results", "drivers", "fields", "schemes", "solve", "models", "questions"},
 }
 # What each room may build on, from the left to the right; nothing imports to its right.

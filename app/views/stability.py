@@ -19,8 +19,8 @@ VIEW = View(
         ),
         "mean_square": Part(
             "Mean square",
-            "On $dy = \\lambda y\\,dt + \\mu y \\circ dW$ the second moment decays where "
-            "$\\mathbb E|R(\\rho)|^2 < 1$ with $\\rho = \\lambda h + \\mu\\sqrt h\\,\\xi$. The plane "
+            "On $dy = \\lambda y dt + \\mu y \\circ dW$ the second moment decays where "
+            "$\\mathbb E|R(\\rho)|^2 < 1$ with $\\rho = \\lambda h + \\mu\\sqrt h \\xi$. The plane "
             "cuts through the pairs of complex $\\lambda h$ and $\\mu$; grey is where the equation "
             "itself is stable, which no scheme can know beforehand.",
         ),
