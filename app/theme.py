@@ -60,9 +60,19 @@ _SPARE = Style("#777777", (3, 2, 1, 2), ("y", "o"))
 CURSOR = Style("#888888", (4, 2), ("dot", "o"), 1.5)
 
 
+# What else belongs to a scheme is thinner than the scheme, and dashed and marked otherwise.
+_SECOND = {"dash": (1, 4), "marker": ("x", "X"), "width": 1.5}
+
+
 def style(key: str) -> Style:
-    """The style of a series by its key; a key that nobody has styled yet gets a plain one."""
-    return STYLES.get(key, _SPARE)
+    """The style of a series by its key; a key that nobody has styled yet gets a plain one.
+
+    A key `"EES25/..."` is of something beside the scheme: in its colour, with other strokes.
+    """
+    name, _, second = key.partition("/")
+    if name not in STYLES:
+        return _SPARE
+    return dataclasses.replace(STYLES[name], **_SECOND) if second else STYLES[name]
 
 
 PRINT = {
