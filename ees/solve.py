@@ -45,7 +45,10 @@ def solve(
     **Arguments:**
 
     - `field`, `scheme`, `driver`: the equation, the method, what drives it and in how many
-      steps. Gradients flow to the field's and the driver's arrays.
+      steps. Gradients flow to the field's and the driver's arrays. Parameters must live in the
+      field, as arrays of an Equinox module: one that a plain function closes over is differentiated
+      under `FullBackprop` alone, and every adjoint with a backward pass of its own ends in JAX's
+      error about a closed-over value.
     - `y0`: the state at the driver's `t0`; any pytree of arrays.
     - `adjoint`: how the solution is differentiated. It does not change the solution.
     - `save`: `"end"`, `"all"` (all `steps + 1` values), or a number of points from 2 up, evenly

@@ -3,7 +3,7 @@
 import functools
 
 import equinox as eqx
-import jax, jax.numpy as jnp, jax.random as jr
+import jax, jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
@@ -38,13 +38,6 @@ class Decay(eqx.Module):
 
     def __call__(self, t, y):
         return self.rate * (y - self.height * jnp.sin(3 * t))
-
-
-class Layer(eqx.Module):
-    weights: jax.Array
-
-    def __call__(self, t, y):
-        return jnp.tanh(y @ self.weights)
 
 
 @pytest.mark.parametrize("name", ees.SCHEMES)
@@ -94,7 +87,7 @@ def test_a_traced_number_of_steps_finds_the_same_checkpoints_and_compiles_once(p
     for steps in (3, 24):
         traced = found(jnp.asarray(steps), ees.Reversible(4, max_steps=24))
         known = gradient((field, y0), ees.Reversible(4), scheme, driver.with_steps(steps))
-        np.testing.assert_allclose(traced, known, rtol=0, atol=1e-14)
+        np.testing.assert_allclose(traced, known, rtol=0, atol=1e-14 * np.abs(known).max())
     assert len(traces) == 1
 
 
@@ -322,39 +315,3 @@ def test_settling_again_compiles_nothing_and_a_measurement_is_no_part_of_a_progr
     assert len(traces) == once
     assert second.checkpoint_every == first.checkpoint_every != other.checkpoint_every
     assert second.settled.size != first.settled.size
-
-
-def temporary_bytes(steps, adjoint, watched=False):
-    """What XLA sets aside for a gradient, beside its inputs and outputs."""
-    y0, key = jnp.ones((16, 8)), jr.key(0)
-
-    def loss(wanted, adjoint):
-        weights, y0 = wanted
-        field = ees.SDE(Layer(weights), lambda t, y: jnp.cos(y), ees.Diagonal())
-        driver = ees.Brownian(key, 0.0, 1.0, steps, y0.shape)
-        return jnp.sum(ees.solve(field, ees.EES25(), driver, y0, adjoint=adjoint).ys ** 2)
-
-    def evaluate(*wanted):
-        if watched:
-            return ees.value_gradient_and_defect(loss, adjoint)(wanted)
-        return eqx.filter_value_and_grad(loss)(wanted, adjoint)
-
-    compiled = jax.jit(evaluate).lower(jnp.eye(8), y0).compile()
-    return compiled.memory_analysis().temp_size_in_bytes
-
-
-STATE = 16 * 8 * 8  # bytes
-
-
-@pytest.mark.parametrize("watched", [False, True])
-def test_the_memory_of_rebuilding_does_not_grow_by_a_byte_with_the_steps(watched):
-    few, many = (temporary_bytes(n, ees.Reversible(), watched) for n in (50, 50_000))
-    assert few == many < 30 * STATE
-
-
-def test_the_memory_of_checkpoints_is_the_states_that_are_kept():
-    plain = temporary_bytes(6000, ees.Reversible())
-    for k in (1, 100):
-        grown = temporary_bytes(6000, ees.Reversible(k)) - plain
-        assert abs(grown - 6000 // k * STATE) < 12 * STATE
-    assert temporary_bytes(50, ees.Reversible(50)) == plain

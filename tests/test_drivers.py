@@ -10,6 +10,7 @@ from ees.drivers import LATTICE, Backwards, divisors
 from ees.drivers.fractional import autocovariance, eigenvalues, fractional_noise
 
 
+OPTIMISED = True  # Bits are compared.
 KEY = jr.key(7)
 
 

@@ -7,6 +7,7 @@ import pytest
 import ees
 
 
+OPTIMISED = True
 DIM, LATTICE = 4, 640
 
 

@@ -8,6 +8,7 @@ import ees
 from ees.solve import _marks
 
 
+OPTIMISED = True  # Bits are compared.
 DECAY = ees.ODE(lambda t, y: -y)
 SAVES = ["end", "all", 2, 3, 5, 8, 30]
 
@@ -279,3 +280,30 @@ def test_noise_that_does_not_fit_is_refused_with_both_shapes(problem, noise, dri
     field, _, y0 = problem(noise, 4)
     with pytest.raises(ValueError, match="driver=.*" + message):
         ees.solve(field, ees.Heun(), driver, y0)
+
+
+def test_the_solution_is_the_same_under_every_adjoint(problem):
+    field, driver, y0 = problem("diagonal", 9)
+    scheme = ees.EES25()
+    adjoints = (
+        ees.StoredStates(), ees.RecursiveCheckpoint(), ees.Reversible(), ees.Reversible(2),
+        ees.Continuous(), ees.FullBackprop(),
+    )  # fmt: skip
+
+    @jax.jit
+    def values(y0):
+        def pair(adjoint):
+            def run(y0):
+                return ees.solve(field, scheme, driver, y0, adjoint=adjoint, save=4).ys
+
+            return jax.vjp(run, y0)[0]
+
+        return [pair(adjoint) for adjoint in adjoints]
+
+    alone = [ees.solve(field, scheme, driver, y0, adjoint=a, save=4).ys for a in adjoints]
+    for bare, before_differentiating in zip(alone, values(y0)):
+        # XLA may fuse differently around the memory that an adjoint keeps.
+        np.testing.assert_allclose(before_differentiating, alone[0], rtol=0, atol=2e-15)
+        np.testing.assert_allclose(bare, alone[0], rtol=0, atol=2e-15)
+    for bare in alone[1:-1]:
+        np.testing.assert_array_equal(bare, alone[0])

@@ -85,7 +85,10 @@ def mean_square_stability(
     mean-square stable where it is below 1.
 
     **Raises:** `ValueError` for another `reading` or `definition`, or for an implicit scheme:
-    its step has a pole, where a second moment is infinite if noise can reach it.
+    its step has a pole, at $\\rho = 2$ for the implicit midpoint rule. Where the line of all
+    $\\rho$ passes through it, as for real $\\lambda$ and $\\mu \\ne 0$ it does, the density of the
+    noise is not 0 there and $\\mathbb E|R(\\rho)|^2$ is infinite at every step size; elsewhere
+    $R$ is no polynomial, and the quadrature would not be exact.
 
     **Reference:** arXiv 2509.20599, mean-square stability; Higham, SIAM J. Numer. Anal. 38
     (2000).

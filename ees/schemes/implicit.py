@@ -68,6 +68,10 @@ class ImplicitMidpoint(AbstractScheme):
 
     @property
     def evaluations(self) -> int:
+        """An upper bound: the field evaluations of a step that takes all its Newton steps.
+
+        What the steps made is in `ees.Solution.evaluations`.
+        """
         return self.max_iterations + 2
 
     def spent(self, start, end, steps):
