@@ -21,7 +21,7 @@ CHOICES = {
                 str(i): f"λh = {s.drift_latex}, noise {s.noise_latex}"
                 for i, s in enumerate(CROSS_SECTIONS, 1)
             },
-            "angles": "at the angles below",
+            "angles": "λ and μ at the angles below",
         },
     ),
     "definition": Choice(
@@ -35,10 +35,13 @@ CHOICES = {
         "Noise axis b",
         {"deviation": "μ√h, as drawn in the paper", "variance": "μ²h, as its axis says"},
     ),
-    "drift_angle": Number("Angle of λ, in degrees", 180.0, -180.0, 180.0, whole=True),
-    "noise_angle": Number("Angle of the noise, in degrees", 0.0, -180.0, 180.0, whole=True),
+    "drift_angle": Number("Angle of λ in degrees", 180.0, -180.0, 180.0, whole=True),
+    "noise_angle": Number("Angle of μ in degrees", 0.0, -180.0, 180.0, whole=True),
 }
-_COLUMNS, _ROWS = 121, 97
+_COLUMNS, _ROWS = 141, 113
+# EES(2,7) is stable beyond the published windows.
+_WIDER = 1.3
+_ROUND_OFF = 1e-9
 
 BLANK = Plot(
     key="mean-square",
@@ -46,8 +49,8 @@ BLANK = Plot(
     x=Axis("drift", "a"),
     y=Axis("noise", "b"),
     series=(),
-    window=CROSS_SECTIONS[0].b,
-    range=CROSS_SECTIONS[0].a,
+    window=(-2.0, 2.0),
+    range=(-4.5, 1.3),
 )
 
 
@@ -76,7 +79,7 @@ def mean_square(experiment) -> tuple[Plot, tuple[str, ...]]:
                 "second moment is infinite."
             )
             continue
-        area = _area(a, b, values < 1)
+        area = _area(a, b, values < 1 - _ROUND_OFF)
         if area:
             areas.append(f"{label} {area:.3g}")
             regions.append(Region(name, label, growth, a, b, values))
@@ -121,9 +124,9 @@ def _plane(section: str, drift_angle: float, noise_angle: float) -> CrossSection
 
 @lru_cache(maxsize=64)
 def _grid(plane: CrossSection, variance: bool):
-    low, high = plane.b
-    low, high = (-low * low, high * high) if variance else (low, high)
-    a, b = np.linspace(*plane.a, _COLUMNS), np.linspace(low, high, _ROWS)
+    across, along = (_WIDER * np.array(ends) for ends in (plane.a, plane.b))
+    along = along * np.abs(along) if variance else along
+    a, b = np.linspace(*across, _COLUMNS), np.linspace(*along, _ROWS)
     return a, b, *plane.parameters(a, b[:, None], variance=variance)
 
 

@@ -69,13 +69,13 @@ def domains(experiment) -> tuple[Plot, tuple[str, ...]]:
     regions, segments, messages = [], [], []
     for name in experiment.schemes:
         label, unit = experiment.scheme(name).name, scale(experiment, name)
-        values, axis = _domain(name, _options(experiment, name))
+        values = _domain(name, _options(experiment, name))
         if (values < 1 - _DOUBLE).any():
             region = Region(name, label, _GROWTH, _X / unit, _Y / unit, values, 1.0, name == shaded)
             regions.append(region)
         else:
             # A domain without an interior: what is left of the imaginary axis.
-            y = _Y[axis <= 1 + _DOUBLE] / unit
+            y = _Y[_axis(name, _options(experiment, name)) <= 1 + _DOUBLE] / unit
             segments.append(Series(name, label, np.zeros(len(y)), y))
     dots, sentences, counted = _eigenvalues(experiment)
     probe = complex(experiment.choice("probe_re"), experiment.choice("probe_im"))
@@ -160,7 +160,7 @@ def _eigenvalues(experiment) -> tuple[list[Series], list[str], str]:
         dots = [
             _dots("decays", "eigenvalues × h", first[falls & ~beyond]),
             _dots("outside", "outside a domain", first[beyond]),
-            _dots("grows", "no decay, Re λ ≥ 0", first[~falls]),
+            _dots("grows", "Re λ ≥ 0, no decay", first[~falls]),
         ]
     else:
         # Steps or axes of their own: every scheme has its own dots.
@@ -173,7 +173,7 @@ def _eigenvalues(experiment) -> tuple[list[Series], list[str], str]:
         dots = [
             *own,
             _dots("outside", "outside its domain", turned),
-            _dots("grows", "no decay, Re λ ≥ 0", still),
+            _dots("grows", "Re λ ≥ 0, no decay", still),
         ]
     counted = f"Eigenvalues along the reference path: {len(found)}, of which {falls.sum()} decay."
     if falls.any():
@@ -211,10 +211,15 @@ def _options(experiment, name: str) -> tuple:
 
 
 @lru_cache(maxsize=64)
-def _domain(name: str, options: tuple) -> tuple[np.ndarray, np.ndarray]:
-    """The growth factor on the grid, and on the imaginary axis."""
-    scheme = SCHEMES[name](**dict(options))
-    return linear_stability(scheme, _X + 1j * _Y[:, None]), linear_stability(scheme, 1j * _Y)
+def _domain(name: str, options: tuple) -> np.ndarray:
+    """The growth factor on the grid."""
+    return linear_stability(SCHEMES[name](**dict(options)), _X + 1j * _Y[:, None])
+
+
+@lru_cache(maxsize=64)
+def _axis(name: str, options: tuple) -> np.ndarray:
+    """The growth factor on the imaginary axis."""
+    return linear_stability(SCHEMES[name](**dict(options)), 1j * _Y)
 
 
 @lru_cache(maxsize=64)
