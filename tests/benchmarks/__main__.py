@@ -1,11 +1,13 @@
-"""Sets us beside our peers: `python3 run.py bench`, `python3 run.py bench --quick`.
+"""Sets us beside other libraries: `python3 run.py bench`, `python3 run.py bench --quick`.
 
 Every contestant does the same work, one library to a process, all on one core, taking turns
-round by round; ratios are of processor time within a round, so that a busy machine tells little
-lies. The full run takes about an hour; its results go to assets/benchmarks and the README.
+round by round; ratios are of processor time within a round, which a busy machine spoils least.
+The full run takes an hour or so; its results go to assets/benchmarks and into the README. Once
+installed, `python -m tests.benchmarks --help` has more.
 """
 
 import argparse
+import contextlib
 import datetime
 import os
 import pathlib
@@ -16,14 +18,14 @@ import sys
 from tests.benchmarks import accuracy, plan, report
 from tests.benchmarks.goals import check
 from tests.benchmarks.rounds import ROOT, Failed, Worker, run_race
-from tests.benchmarks.torchsde_environment import torchsde_python
+from tests.benchmarks.torchsde_environment import PACKAGES, torchsde_python
 
 
 FOLDER = ROOT / "assets" / "benchmarks"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="run.py bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small work, under a minute")
     parser.add_argument("--rounds", type=int, default=7, help="of each race; 7 unless given")
     parser.add_argument("--gpu", action="store_true", help="on JAX's GPU, by time on the wall")
@@ -33,7 +35,18 @@ def main() -> None:
     if options.rounds < 1:
         parser.error(f"--rounds {options.rounds}: it must be at least 1.")
     races = plan.QUICK if options.quick else plan.FULL
-    sections = [*races, "compilations", "errors", "contraction"]
+    exact = {
+        "compilations": (plan.SWEPT,),
+        "errors": (plan.ACCURACY, plan.ACCURACY_STEPS),
+        "contraction": (plan.PULLED, plan.PULLS),
+    }
+    if options.quick:
+        # What is compiled least: our gradient in either precision, on the fewest steps.
+        exact = {
+            "compilations": (plan.SWEPT[:1],),
+            "errors": (plan.ACCURACY[:3], plan.ACCURACY_STEPS[:1]),
+        }
+    sections = [*races, *exact]
     unknown = set(options.only or ()) - set(sections)
     if unknown:
         parser.error(f"--only {sorted(unknown)}: there are {sections}.")
@@ -41,75 +54,78 @@ def main() -> None:
     name = options.name or (None if options.quick else "gpu" if options.gpu else "cpu")
     path = FOLDER / f"{name}.json" if name else None
 
-    clock = "wall" if options.gpu else "cpu"
-    where = {"JAX_PLATFORMS": "cuda" if options.gpu else "cpu"}
-    cores = None if options.gpu else _one_core()
     libraries = ["ours", "diffrax_peer"]
     if not (options.quick or options.gpu):
         libraries.append("torchsde_peer")
-    workers = _start(where, cores, libraries)
-    results = _results(workers, clock, options, path)
     wanted = set(options.only or sections)
-    for key in [key for key in races if key in wanted]:
-        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-        entries = run_race(races[key], workers, options.rounds)
-        results["races"][key] = {"load": load, "entries": entries}
-        _say(report.lines_of(key, results["races"][key], clock))
-        _keep(results, path)
-    if "compilations" in wanted:
-        _section(results, "compilations", path, workers, plan.SWEPT[: 1 if options.quick else None])
-    for worker in workers.values():
-        worker.close()
-    if options.quick:
-        # The first three say what the solver is worth, and the first number of steps.
-        exact = {"errors": (plan.ACCURACY[:3], plan.ACCURACY_STEPS[:1])}
-    else:
-        exact = {
-            "errors": (plan.ACCURACY, plan.ACCURACY_STEPS),
-            "contraction": (plan.PULLED, plan.PULLS),
-        }
-    libraries = {plan.library_of(name) for name, *_ in plan.ACCURACY[: 3 if options.quick else None]}
-    if wanted & exact.keys():
-        precise = _start({**where, "JAX_ENABLE_X64": "1"}, cores, libraries)
+    results = _results(options, path)
+
+    def keep(where, key, found, lines):
+        where[key] = found
+        print("\n".join([*lines, ""]), flush=True)
+        if path is not None:
+            report.save(results, path)
+
+    for cores in sorted({race.cores for race in races.values()}):
+        chosen = [key for key in races if key in wanted and races[key].cores == cores]
+        with _crew(libraries if chosen else (), cores, options) as workers:
+            for key in chosen:
+                found = {
+                    "date": datetime.date.today().isoformat(),
+                    "commit": _commit(),
+                    "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+                    "clock": "wall" if options.gpu or cores > 1 else "cpu",
+                    "entries": run_race(races[key], workers, options.rounds),
+                }
+                keep(results["races"], key, found, report.lines_of(key, found))
+    with _crew(libraries[:2] if wanted & exact.keys() else (), 1, options, precise=True) as workers:
         for key in [key for key in exact if key in wanted]:
-            _section(results, key, path, precise, *exact[key])
-        for worker in precise.values():
-            worker.close()
-    _say(["goals", *check(results)])
+            found = getattr(accuracy, key)(workers, *exact[key])
+            keep(results, key, found, [key, *(f"  {row}" for row in found)])
+    print("\n".join(["goals", *check(results)]))
     if name == "cpu":
         readme = ROOT / "README.md"
         readme.write_text(report.rewrite(readme.read_text(), report.markdown(results)))
 
 
-def _section(results, key, path, workers, *arguments):
-    results[key] = getattr(accuracy, key)(workers, *arguments)
-    _say([key, *(f"  {row}" for row in results[key])])
-    _keep(results, path)
-
-
-def _start(where, cores, libraries) -> dict[str, Worker]:
+@contextlib.contextmanager
+def _crew(libraries, cores, options, precise=False):
+    """A worker for each library that can be had, on the last cores that we may use."""
+    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    pinned = allowed[-cores:] if allowed and not options.gpu else None
+    where = {"JAX_PLATFORMS": "cuda" if options.gpu else "cpu"}
+    if precise:
+        where["JAX_ENABLE_X64"] = "1"
     workers = {}
-    for library in libraries:
-        python, reason = torchsde_python() if library == "torchsde_peer" else (sys.executable, "")
-        try:
-            if python is None:
-                raise Failed(reason)
-            worker = Worker(python, library, cores, **where)
-            worker.ask("facts")
-            workers[library] = worker
-        except Failed as error:
-            _say([f"Without {library}: {error}"])
-    return workers
+    with contextlib.ExitStack() as stack:
+        for library in libraries:
+            own = {"JAX_NUM_CPU_DEVICES": str(cores)} if library == "ours" else {}
+            python, reason = sys.executable, ""
+            if library == "torchsde_peer":
+                python, reason = torchsde_python()
+            try:
+                if python is None:
+                    raise Failed(reason)
+                worker = stack.enter_context(Worker(python, library, pinned, **where, **own))
+                worker.ask("facts")
+                workers[library] = worker
+            except Failed as error:
+                print(f"Without {library}: {error}", flush=True)
+        yield workers
 
 
-def _results(workers, clock, options, path) -> dict:
-    """Results to fill: those of the file, where some races are run again on the same machine."""
-    facts = [worker.ask("facts") for worker in workers.values()]
-    versions = {"Python": platform.python_version()}
-    for found in facts:
-        versions |= found["versions"]
+def _results(options, path) -> dict:
+    """Results to fill: those of the file, where some are made again on the same machine."""
+    versions, devices = {"Python": platform.python_version()}, []
+    with _crew(("ours", "diffrax_peer"), 1, options) as workers:
+        for worker in workers.values():
+            facts = worker.ask("facts")
+            versions |= facts["versions"]
+            devices.append(facts["device"])
+    if not (options.quick or options.gpu):
+        versions |= dict(package.replace("+", "==").split("==")[:2] for package in PACKAGES)
     machine = {
-        "processor": facts[0].get("device") if options.gpu else _processor(),
+        "processor": devices[0] if options.gpu else _processor(),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "versions": versions,
@@ -120,17 +136,10 @@ def _results(workers, clock, options, path) -> dict:
             return before
     return {
         "date": datetime.date.today().isoformat(),
-        "commit": _commit(),
-        "clock": clock,
         "rounds": options.rounds,
         "machine": machine,
         "races": {},
     }
-
-
-def _one_core():
-    """The last core we may use: the first often serves interrupts."""
-    return sorted(os.sched_getaffinity(0))[-1:] if hasattr(os, "sched_getaffinity") else None
 
 
 def _processor() -> str:
@@ -143,15 +152,6 @@ def _processor() -> str:
 def _commit() -> str:
     git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
     return subprocess.run(git, capture_output=True, text=True).stdout.strip()
-
-
-def _keep(results, path):
-    if path is not None:
-        report.save(results, path)
-
-
-def _say(lines):
-    print("\n".join(lines), flush=True)
 
 
 if __name__ == "__main__":

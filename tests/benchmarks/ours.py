@@ -41,7 +41,8 @@ class Ours(Contestant):
 
     - `adjoint`: of the number of steps.
     - `layout`: `"batched"`, one state that holds all paths; `"mapped"`, `jax.vmap` over the
-      paths; `"paths last"`, one state whose last axis is that of the paths.
+      paths; `"paths last"`, one state whose last axis is that of the paths; `"ensemble"`,
+      `ees.ensemble`, on every device.
     """
 
     scheme: Callable = ees.EES25
@@ -61,6 +62,16 @@ class Ours(Contestant):
             saved = ees.solve(field, self.scheme(), driver, y0, adjoint=adjoint, save=work.save)
             return saved.ys
 
+        if self.layout == "ensemble":
+            return ees.ensemble(
+                field,
+                self.scheme(),
+                lambda own: noise(work, own[0], inputs.horizon, steps, (work.dim,)),
+                lambda own: own[1],
+                (jr.split(inputs.key, work.paths), inputs.y0),
+                adjoint=adjoint,
+                save=work.save,
+            ).ys
         if self.layout == "mapped":
             return jax.vmap(solve)(jr.split(inputs.key, work.paths), inputs.y0)
         return solve(inputs.key, inputs.y0.T if self.layout == "paths last" else inputs.y0)
@@ -95,14 +106,14 @@ class Floor(Contestant):
 
     def gradient(self, work, inputs):
         y = self._there(work, inputs, LAST)
-        dt, draw, count = self._noise(work, inputs)
+        driver = self._noise(work, inputs)
 
-        def field(parameters, y, dw):
-            return drift(LAST, work, parameters, y) * dt + diffusion(LAST, work, parameters, y) * dw
+        def field(p, y, dw):
+            return drift(LAST, work, p, y) * driver.dt + diffusion(LAST, work, p, y) * dw
 
         def back(j, carry):
             y, ct, grads, dw = carry
-            upcoming = draw(count - 2 - j)
+            upcoming = driver.increment(driver.steps - 2 - j).dw
             for _ in range(self.rebuild):
                 y = y - field(inputs.parameters, y, dw)
             at, found = y, []
@@ -116,40 +127,42 @@ class Floor(Contestant):
             return (y if self.rebuild else at), ct, grads, upcoming
 
         zeros = jax.tree.map(jnp.zeros_like, inputs.parameters)
-        carry = y, y / y.size, zeros, draw(count - 1)
-        _, ct, grads, _ = jax.lax.fori_loop(0, count, back, carry)
+        carry = y, y / y.size, zeros, driver.increment(driver.steps - 1).dw
+        _, ct, grads, _ = jax.lax.fori_loop(0, driver.steps, back, carry)
         return 0.5 * jnp.mean(y**2), (grads, ct)
 
-    def _noise(self, work, inputs, together=1):
+    def _noise(self, work, inputs):
         steps = work.steps if work.save == "all" else inputs.steps
-        driver = noise(work, inputs.key, inputs.horizon, steps, inputs.y0.shape)
-        if together == 1:
-            return driver.dt, lambda i: driver.increment(i).dw, steps
-
-        def draw(block):
-            return jax.vmap(driver.increment)(block * together + jnp.arange(together)).dw
-
-        return driver.dt, draw, steps // together
+        return noise(work, inputs.key, inputs.horizon, steps, inputs.y0.shape)
 
     def _there(self, work, inputs, ops):
+        driver = self._noise(work, inputs)
         # One by one where a step is large; else as many as divide the steps, 256 at most.
         most = min(256, max(1, 4096 // inputs.y0.size))
         together = max(n for n in range(1, most + 1) if work.steps % n == 0)
-        dt, draw, count = self._noise(work, inputs, together)
-        p = inputs.parameters
+        p, dt = inputs.parameters, driver.dt
+
+        def draw(number):
+            if together == 1:
+                return driver.increment(number).dw
+            steps = number * together + jnp.arange(together)
+            return jax.vmap(lambda i: driver.increment(i).dw, out_axes=-1)(steps)
 
         def advance(y, dw):
             for _ in range(3):
                 y = y + (drift(ops, work, p, y) * dt + diffusion(ops, work, p, y) * dw) / 3
             return y, (y if work.save == "all" else None)
 
+        def several(y, dws):
+            return jax.lax.scan(lambda y, j: advance(y, dws[..., j]), y, jnp.arange(together))
+
         def block(carry, i):
             y, dw = carry
             upcoming = draw(i + 1)
-            y, saved = advance(y, dw) if together == 1 else jax.lax.scan(advance, y, dw)
+            y, saved = advance(y, dw) if together == 1 else several(y, dw)
             return (y, upcoming), saved
 
-        carry = inputs.y0, draw(0)
+        carry, count = (inputs.y0, draw(0)), driver.steps // together
         if work.save == "all":
             _, saved = jax.lax.scan(block, carry, jnp.arange(count))
             return saved.reshape(-1, *inputs.y0.shape)
@@ -166,7 +179,9 @@ CONTESTANTS = {
     "EES25": Ours(),
     "EES25, paths last": Ours(layout="paths last"),
     "EES25, mapped": Ours(layout="mapped"),
+    "EES25, ensemble": Ours(layout="ensemble"),
     "EES25 + Reversible": Ours(),
+    "EES25 + Reversible, ensemble": Ours(layout="ensemble"),
     "EES25 + Reversible, checkpoints": Ours(adjoint=_spaced),
     "EES25 + StoredStates": Ours(adjoint=lambda steps: ees.StoredStates()),
     "EES25 + RecursiveCheckpoint": Ours(adjoint=lambda steps: ees.RecursiveCheckpoint()),

@@ -19,11 +19,14 @@ class Race:
     - `entries`: contestant, task (a method of the contestant) and work of each.
     - `compiles`: how often each is compiled afresh for the time that takes.
     - `timed`: whether they are run at all, or only compiled.
+    - `cores`: how many the processes may use. On one, processor time is compared, on more the
+      time on the wall, which is worth something on an idle machine alone.
     """
 
     entries: tuple[tuple[str, str, Work], ...]
     compiles: int = 1
     timed: bool = True
+    cores: int = 1
 
 
 def library_of(contestant: str) -> str:
@@ -58,6 +61,7 @@ LORENZ = (
     "EES25, paths last",
     "EES25",
     "EES25, mapped",
+    "EES25, ensemble",
     "Diffrax Heun, unsafe path",
     "Diffrax Heun, tree",
     "Diffrax Heun, tree, mapped",
@@ -79,6 +83,7 @@ GRADIENT = (
     "EES25 + StoredStates",
     "EES25 + RecursiveCheckpoint",
     "EES25 + FullBackprop",
+    "EES25 + Reversible, ensemble",
     "Reversible Heun + Reversible",
     "Diffrax Heun + RecursiveCheckpoint",
     "Diffrax Heun + RecursiveCheckpoint, mapped",
@@ -109,6 +114,15 @@ FEW = (
     "Diffrax Heun + RecursiveCheckpoint",
 )
 SCALED = ("EES25", "forward"), ("EES25 + Reversible", "gradient")
+SHARED = {
+    "forward": ("EES25", "EES25, ensemble", "Diffrax Heun, tree", "torchsde Reversible Heun"),
+    "gradient": (
+        "EES25 + Reversible",
+        "EES25 + Reversible, ensemble",
+        "Diffrax Heun + RecursiveCheckpoint",
+        "torchsde Reversible Heun + adjoint",
+    ),
+}
 KEPT = (
     "floor",
     "EES25 + Reversible",
@@ -134,8 +148,12 @@ FULL = {
     "one path": race(SINGLE, "forward", ou(), compiles=3),
     "gradient, 50 steps": race(GRADIENT, "gradient", neural(50)),
     "gradient, 200 steps": race(GRADIENT, "gradient", neural(200), compiles=3),
-    "gradient, 1000 steps": race(GRADIENT[:9] + GRADIENT[13:], "gradient", neural(1000)),
+    "gradient, 1000 steps": race(GRADIENT[:10] + GRADIENT[14:], "gradient", neural(1000)),
     "gradient, 5000 steps": race(LONG, "gradient", neural(5000)),
+    **{
+        f"two cores, {task}": race(names, task, neural(200), cores=2)
+        for task, names in SHARED.items()
+    },
     "memory": Race(
         tuple(
             (name, "gradient", neural(n)) for name in KEPT for n in (50, 500, 5000, 50_000)

@@ -45,12 +45,14 @@ def base_of(race: dict) -> dict | None:
     return next((found for name in OURS if (found := entry_of(race, name))), None)
 
 
-def compile_seconds(entry: dict, clock: str) -> float:
-    return float(np.median([one[clock] for one in entry["compile"]]))
+def compile_seconds(entry: dict) -> float:
+    """Processor time to trace and compile it, the median."""
+    return float(np.median([one["cpu"] for one in entry["compile"]]))
 
 
-def lines_of(key: str, race: dict, clock: str) -> list[str]:
+def lines_of(key: str, race: dict) -> list[str]:
     """A race as a table for a terminal."""
+    clock = race["clock"]
     entries = [e for e in race["entries"] if "error" not in e]
     failed = [f"    {e['contestant']}: {e['error']}" for e in race["entries"] if "error" in e]
     if len({json.dumps(e["work"]) for e in entries}) > 1:
@@ -61,7 +63,7 @@ def lines_of(key: str, race: dict, clock: str) -> list[str]:
         middle, lower, upper = ratio(entry, base, clock)
         to_floor = f"{ratio(entry, floor, clock)[0]:9.2f}" if floor else f"{'':9}"
         busy = np.median(seconds(entry, "wall") / seconds(entry, "cpu"))
-        compiled = f"{compile_seconds(entry, clock):9.2f}"
+        compiled = f"{compile_seconds(entry):9.2f}"
         lines.append(
             f"  {entry['contestant']:45}{1e3 * np.median(seconds(entry, clock)):9.2f} {middle:9.2f}"
             f"  ({lower:.2f}, {upper:.2f}) {to_floor} {busy:9.2f} {compiled}   {_megabytes(entry)}"
@@ -85,20 +87,24 @@ def _megabytes(entry):
 
 def markdown(results: dict) -> str:
     """The README's part: a sentence on where, and two tables."""
-    machine, races, clock = results["machine"], results["races"], results["clock"]
+    machine, races = results["machine"], results["races"]
     gradients = {key: r for key, r in races.items() if key.startswith("gradient")}
     forwards = {key: r for key, r in races.items() if key not in gradients and base_of(r) and _one(r)}
-    base = entry_of(gradients.get("gradient, 200 steps"), "EES25 + Reversible")
-    took = f" The gradient of 200 steps took {1e3 * np.median(seconds(base, clock)):.0f} ms." if base else ""
+    key = "gradient, 200 steps"
+    base, took = entry_of(gradients.get(key), "EES25 + Reversible"), ""
+    if base:
+        milliseconds = 1e3 * np.median(seconds(base, races[key]["clock"]))
+        took = f" Our gradient of 200 steps takes {milliseconds:.0f} ms."
     versions = ", ".join(f"{name} {value}" for name, value in machine["versions"].items())
-    kind = "processor time on one core" if clock == "cpu" else "time on the wall"
+    clocks = {race["clock"] for race in gradients.values()}
+    kind = "processor time on one core" if clocks == {"cpu"} else "time on the wall"
     text = [
         f"{machine['processor']}, {results['date']}; {versions}; float32. Ratios of {kind} to ours, "
         f"medians over {results['rounds']} rounds in which all take turns.{took}",
         "",
-        *_table("value and gradient", gradients, clock, memory=True),
+        *_table("value and gradient", gradients, memory=True),
         "",
-        *_table("forward", forwards, clock),
+        *_table("forward", forwards),
     ]
     return "\n".join(text)
 
@@ -107,7 +113,7 @@ def _one(race):
     return len({json.dumps(e["work"]) for e in race["entries"]}) == 1
 
 
-def _table(title, races, clock, memory=False):
+def _table(title, races, memory=False):
     names = list(dict.fromkeys(e["contestant"] for r in races.values() for e in r["entries"]))
     heads = [key.split(", ")[-1] for key in races]
     extra = ["temp memory, MB", "compile, s"] if memory else []
@@ -118,14 +124,14 @@ def _table(title, races, clock, memory=False):
     for name in names:
         ran = {key: entry_of(race, name) for key, race in races.items()}
         cells = [
-            _digits(ratio(entry, base_of(races[key]), clock)[0]) if entry else ""
+            _digits(ratio(entry, base_of(races[key]), races[key]["clock"])[0]) if entry else ""
             for key, entry in ran.items()
         ]
         if memory:
             known = [e for e in ran.values() if e and "temp_bytes" in e]
             sizes = list(dict.fromkeys(_megabytes(e) for e in known[:: max(1, len(known) - 1)]))
             cells += [" to ".join(sizes)]
-            cells += [f"{compile_seconds(known[len(known) // 2], clock):.1f}" if known else ""]
+            cells += [f"{compile_seconds(known[len(known) // 2]):.1f}" if known else ""]
         lines.append(f"| {' | '.join([name, *cells])} |")
     return lines
 

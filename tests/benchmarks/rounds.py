@@ -52,6 +52,7 @@ class Worker:
 
     def close(self):
         self.process.stdin.close()
+        self.process.stdout.close()
         self.process.wait()
 
     def __enter__(self):
