@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Everything from a fresh clone: `python3 run.py app`, `python3 run.py test`, `python3 run.py bench`.
+"""Everything from a fresh clone: `python3 run.py app`, or `test`, `notebook`, `bench`.
 
 Needs Python 3.11 or newer and nothing else: makes a virtual environment in .venv, installs the
 project there in the versions of requirements.lock, and runs what was asked for.

@@ -123,7 +123,7 @@ def _results(options, path) -> dict:
             versions |= facts["versions"]
             devices.append(facts["device"])
     if not (options.quick or options.gpu):
-        versions |= dict(package.replace("+", "==").split("==")[:2] for package in PACKAGES)
+        versions |= dict(package.split("==") for package in PACKAGES)
     machine = {
         "processor": devices[0] if options.gpu else _processor(),
         "cores": os.cpu_count(),

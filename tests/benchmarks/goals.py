@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.benchmarks.report import compile_seconds, entry_of, ratio
+from tests.benchmarks.report import compile_seconds, entry_of, ratio, seconds
 
 
 FORWARD = [f"forward, {n} steps" for n in (50, 200, 1000, 5000)]
@@ -75,11 +75,12 @@ def _flat(key, race):
     entries = [e for e in race["entries"] if e.get("runs")] if race else []
     for name in dict.fromkeys(e["contestant"] for e in entries):
         costs = [
-            np.median([run[race["clock"]] for run in e["runs"]]) / e["work"]["steps"] / e["work"]["paths"]
+            np.median(seconds(e, race["clock"])) / e["work"]["steps"] / e["work"]["paths"]
             for e in entries
             if e["contestant"] == name
         ]
-        lines.append(_line(f"{key}: {name}, dearest to cheapest", max(costs) / min(costs), AT_MOST, 1.1))
+        text = f"{key}: {name}, dearest to cheapest"
+        lines.append(_line(text, max(costs) / min(costs), AT_MOST, 1.1))
     return lines
 
 

@@ -29,7 +29,8 @@ def seconds(entry: dict, clock: str) -> np.ndarray:
 
 def ratio(entry: dict, base: dict, clock: str) -> tuple[float, float, float]:
     """Quartiles of the ratio of two entries, taken within each round: median, lower, upper."""
-    lower, middle, upper = np.quantile(seconds(entry, clock) / seconds(base, clock), (0.25, 0.5, 0.75))
+    ratios = seconds(entry, clock) / seconds(base, clock)
+    lower, middle, upper = np.quantile(ratios, (0.25, 0.5, 0.75))
     return float(middle), float(lower), float(upper)
 
 
@@ -86,54 +87,89 @@ def _megabytes(entry):
 
 
 def markdown(results: dict) -> str:
-    """The README's part: a sentence on where, and two tables."""
+    """The README's part: where it was measured, and a table for each kind of race."""
     machine, races = results["machine"], results["races"]
-    gradients = {key: r for key, r in races.items() if key.startswith("gradient")}
-    forwards = {key: r for key, r in races.items() if key not in gradients and base_of(r) and _one(r)}
+    kinds = {"gradient": {}, "two cores": {}, "forward": {}}
+    for key, race in races.items():
+        if base_of(race) and not key.startswith("cost"):
+            first = key.split(", ")[0]
+            kinds[first if first in kinds else "forward"][key] = race
     key = "gradient, 200 steps"
-    base, took = entry_of(gradients.get(key), "EES25 + Reversible"), ""
+    base, took = entry_of(races.get(key), "EES25 + Reversible"), ""
     if base:
         milliseconds = 1e3 * np.median(seconds(base, races[key]["clock"]))
         took = f" Our gradient of 200 steps takes {milliseconds:.0f} ms."
     versions = ", ".join(f"{name} {value}" for name, value in machine["versions"].items())
-    clocks = {race["clock"] for race in gradients.values()}
-    kind = "processor time on one core" if clocks == {"cpu"} else "time on the wall"
-    text = [
-        f"{machine['processor']}, {results['date']}; {versions}; float32. Ratios of {kind} to ours, "
-        f"medians over {results['rounds']} rounds in which all take turns.{took}",
-        "",
-        *_table("value and gradient", gradients, memory=True),
-        "",
-        *_table("forward", forwards),
+    busy = {race["clock"] for race in kinds["gradient"].values()} == {"cpu"}
+    clock = "processor time on one core" if busy else "time on the wall"
+    where = (
+        f"{machine['processor']}, {results['date']}; {versions}; float32. Ratios of {clock} to "
+        f"ours, medians over {results['rounds']} rounds in which all take turns.{took}"
+    )
+    tables = [
+        _table("value and gradient", kinds["gradient"], races.get("memory")),
+        _table("forward", kinds["forward"]),
+        _table("two cores, time on the wall", kinds["two cores"]),
+        _contraction(results.get("contraction", ())),
     ]
-    return "\n".join(text)
+    return "\n\n".join([where, *("\n".join(table) for table in tables if table)])
 
 
-def _one(race):
-    return len({json.dumps(e["work"]) for e in race["entries"]}) == 1
-
-
-def _table(title, races, memory=False):
+def _table(title, races, memory=None):
+    """Ratios of all contestants in these races; for gradients, memory and time to compile too."""
+    if not races:
+        return []
     names = list(dict.fromkeys(e["contestant"] for r in races.values() for e in r["entries"]))
-    heads = [key.split(", ")[-1] for key in races]
-    extra = ["temp memory, MB", "compile, s"] if memory else []
-    lines = [
-        f"| {' | '.join([title, *heads, *extra])} |",
-        f"|{'---|' * (1 + len(heads) + len(extra))}",
-    ]
+    heads = [title, *(key.split(", ")[-1] for key in races)]
+    if memory:
+        heads += ["temp memory, fewest to most steps, MB", "compile, s"]
+    lines = [_row(heads), "|" + "---|" * len(heads)]
     for name in names:
-        ran = {key: entry_of(race, name) for key, race in races.items()}
+        ran = [(entry_of(race, name), race) for race in races.values()]
         cells = [
-            _digits(ratio(entry, base_of(races[key]), races[key]["clock"])[0]) if entry else ""
-            for key, entry in ran.items()
+            _digits(ratio(entry, base_of(race), race["clock"])[0]) if entry else ""
+            for entry, race in ran
         ]
         if memory:
-            known = [e for e in ran.values() if e and "temp_bytes" in e]
-            sizes = list(dict.fromkeys(_megabytes(e) for e in known[:: max(1, len(known) - 1)]))
-            cells += [" to ".join(sizes)]
-            cells += [f"{compile_seconds(known[len(known) // 2]):.1f}" if known else ""]
-        lines.append(f"| {' | '.join([name, *cells])} |")
+            compiled = [compile_seconds(entry) for entry, _ in ran if entry and entry["compile"]]
+            entries = [*(entry for entry, _ in ran if entry), *memory["entries"]]
+            cells += [_sizes(name, entries), f"{max(compiled):.1f}" if any(compiled) else ""]
+        lines.append(_row([name, *cells]))
     return lines
+
+
+def _sizes(name, entries):
+    sizes = sorted(
+        (entry["work"]["steps"], entry["temp_bytes"])
+        for entry in entries
+        if entry["contestant"] == name and "temp_bytes" in entry
+    )
+    shown = [f"{size / 1e6:.2f}" for _, size in (sizes[:1] + sizes[-1:])]
+    return " to ".join(dict.fromkeys(shown))
+
+
+def _contraction(rows):
+    """Where the drift pulls, both errors of each scheme side by side."""
+    if not rows:
+        return []
+    names = list(dict.fromkeys(row["contestant"] for row in rows))
+    kinds = {"gradient": "error", "rebuilt start": "reconstruction"}
+    heads = [f"{name}: {kind}" for name in names for kind in kinds]
+    steps = rows[0]["steps"]
+    lines = [
+        _row([f"relative error at drift $-cy$ beside the network, {steps} steps", *heads]),
+        "|" + "---|" * (1 + len(heads)),
+    ]
+    for pull in dict.fromkeys(row["pull"] for row in rows):
+        found = {row["contestant"]: row for row in rows if row["pull"] == pull}
+        values = [found[name][kind] for name in names for kind in kinds.values()]
+        shown = ["not finite" if value is None else f"{value:.0e}" for value in values]
+        lines.append(_row([f"c = {pull:.0f}", *shown]))
+    return lines
+
+
+def _row(cells):
+    return f"| {' | '.join(cells)} |"
 
 
 def _digits(number):

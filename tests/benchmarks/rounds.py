@@ -78,7 +78,8 @@ def run_race(race: Race, workers: dict[str, Worker], rounds: int) -> list[dict]:
         found.append(entry)
         try:
             worker, program = load(workers, contestant, task, work)
-            entry["compile"] = [worker.ask("compile", program=program) for _ in range(race.compiles)]
+            compiles = range(race.compiles)
+            entry["compile"] = [worker.ask("compile", program=program) for _ in compiles]
             entry.update(worker.ask("costs", program=program))
             if race.timed:
                 # The first run warms up; the second tells how often to repeat.
