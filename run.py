@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Everything from a fresh clone: `python3 run.py app`, `python3 run.py test`.
+"""Everything from a fresh clone: `python3 run.py app`, or `test`, `notebook`, `bench`.
 
 Needs Python 3.11 or newer and nothing else: makes a virtual environment in .venv, installs the
 project there in the versions of requirements.lock, and runs what was asked for.
@@ -33,6 +33,9 @@ def main() -> int:
     test.add_argument("arguments", nargs=argparse.REMAINDER, help="passed on to pytest")
     notebook = commands.add_parser("notebook", help="install and open the notebooks")
     notebook.add_argument("--cuda", action="store_true", help="install JAX for NVIDIA GPUs")
+    bench = commands.add_parser("bench", help="install and measure ours beside other libraries")
+    bench.add_argument("--quick", action="store_true", help="small work, under a minute")
+    bench.add_argument("--cuda", action="store_true", help="on an NVIDIA GPU")
     options = parser.parse_args()
 
     extras = {options.command} | ({"cuda"} if getattr(options, "cuda", False) else set())
@@ -41,6 +44,9 @@ def main() -> int:
         return serve(options)
     if options.command == "notebook":
         return call("-m", "jupyterlab", str(ROOT / "notebooks" / "00_start_here.ipynb"))
+    if options.command == "bench":
+        how = [*(["--quick"] if options.quick else []), *(["--gpu"] if options.cuda else [])]
+        return call("-m", "tests.benchmarks", *how)
     if options.arguments:
         return call("-m", "pytest", *options.arguments)
     # A file of tests is one job; four of them compile at a time at most, each in 3 GB or so. The

@@ -1,0 +1,158 @@
+"""Sets us beside other libraries: `python3 run.py bench`, `python3 run.py bench --quick`.
+
+Every contestant does the same work, one library to a process, all on one core, taking turns
+round by round; ratios are of processor time within a round, which a busy machine spoils least.
+The full run takes an hour or so; its results go to assets/benchmarks and into the README. Once
+installed, `python -m tests.benchmarks --help` has more.
+"""
+
+import argparse
+import contextlib
+import datetime
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+
+from tests.benchmarks import accuracy, plan, report
+from tests.benchmarks.goals import check
+from tests.benchmarks.rounds import ROOT, Failed, Worker, run_race
+from tests.benchmarks.torchsde_environment import PACKAGES, torchsde_python
+
+
+FOLDER = ROOT / "assets" / "benchmarks"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small work, under a minute")
+    parser.add_argument("--rounds", type=int, default=7, help="of each race; 7 unless given")
+    parser.add_argument("--gpu", action="store_true", help="on JAX's GPU, by time on the wall")
+    parser.add_argument("--name", help='of the file of results; "cpu" unless given')
+    parser.add_argument("--only", nargs="+", metavar="RACE", help="run these, keep other results")
+    options = parser.parse_args()
+    if options.rounds < 1:
+        parser.error(f"--rounds {options.rounds}: it must be at least 1.")
+    races = plan.QUICK if options.quick else plan.FULL
+    exact = {
+        "compilations": (plan.SWEPT,),
+        "errors": (plan.ACCURACY, plan.ACCURACY_STEPS),
+        "contraction": (plan.PULLED, plan.PULLS),
+    }
+    if options.quick:
+        # What is compiled least: our gradient in either precision, on the fewest steps.
+        exact = {
+            "compilations": (plan.SWEPT[:1],),
+            "errors": (plan.ACCURACY[:3], plan.ACCURACY_STEPS[:1]),
+        }
+    sections = [*races, *exact]
+    unknown = set(options.only or ()) - set(sections)
+    if unknown:
+        parser.error(f"--only {sorted(unknown)}: there are {sections}.")
+    # Quick results are for the eye: only a run with a name or in full leaves a file.
+    name = options.name or (None if options.quick else "gpu" if options.gpu else "cpu")
+    path = FOLDER / f"{name}.json" if name else None
+
+    libraries = ["ours", "diffrax_peer"]
+    if not (options.quick or options.gpu):
+        libraries.append("torchsde_peer")
+    wanted = set(options.only or sections)
+    results = _results(options, path)
+
+    def keep(where, key, found, lines):
+        where[key] = found
+        print("\n".join([*lines, ""]), flush=True)
+        if path is not None:
+            report.save(results, path)
+
+    for cores in sorted({race.cores for race in races.values()}):
+        chosen = [key for key in races if key in wanted and races[key].cores == cores]
+        with _crew(libraries if chosen else (), cores, options) as workers:
+            for key in chosen:
+                found = {
+                    "date": datetime.date.today().isoformat(),
+                    "commit": _commit(),
+                    "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+                    "clock": "wall" if options.gpu or cores > 1 else "cpu",
+                    "entries": run_race(races[key], workers, options.rounds),
+                }
+                keep(results["races"], key, found, report.lines_of(key, found))
+    with _crew(libraries[:2] if wanted & exact.keys() else (), 1, options, precise=True) as workers:
+        for key in [key for key in exact if key in wanted]:
+            found = getattr(accuracy, key)(workers, *exact[key])
+            keep(results, key, found, [key, *(f"  {row}" for row in found)])
+    print("\n".join(["goals", *check(results)]))
+    if name == "cpu":
+        readme = ROOT / "README.md"
+        readme.write_text(report.rewrite(readme.read_text(), report.markdown(results)))
+
+
+@contextlib.contextmanager
+def _crew(libraries, cores, options, precise=False):
+    """A worker for each library that can be had, on the last cores that we may use."""
+    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    pinned = allowed[-cores:] if allowed and not options.gpu else None
+    where = {"JAX_PLATFORMS": "cuda" if options.gpu else "cpu"}
+    if precise:
+        where["JAX_ENABLE_X64"] = "1"
+    workers = {}
+    with contextlib.ExitStack() as stack:
+        for library in libraries:
+            own = {"JAX_NUM_CPU_DEVICES": str(cores)} if library == "ours" else {}
+            python, reason = sys.executable, ""
+            if library == "torchsde_peer":
+                python, reason = torchsde_python()
+            try:
+                if python is None:
+                    raise Failed(reason)
+                worker = stack.enter_context(Worker(python, library, pinned, **where, **own))
+                worker.ask("facts")
+                workers[library] = worker
+            except Failed as error:
+                print(f"Without {library}: {error}", flush=True)
+        yield workers
+
+
+def _results(options, path) -> dict:
+    """Results to fill: those of the file, where some are made again on the same machine."""
+    versions, devices = {"Python": platform.python_version()}, []
+    with _crew(("ours", "diffrax_peer"), 1, options) as workers:
+        for worker in workers.values():
+            facts = worker.ask("facts")
+            versions |= facts["versions"]
+            devices.append(facts["device"])
+    if not (options.quick or options.gpu):
+        versions |= dict(package.split("==") for package in PACKAGES)
+    machine = {
+        "processor": devices[0] if options.gpu else _processor(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "versions": versions,
+    }
+    if options.only and path and path.exists():
+        before = report.load(path)
+        if before["machine"] == machine and before["rounds"] == options.rounds:
+            return before
+    return {
+        "date": datetime.date.today().isoformat(),
+        "rounds": options.rounds,
+        "machine": machine,
+        "races": {},
+    }
+
+
+def _processor() -> str:
+    info = pathlib.Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _commit() -> str:
+    git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
+    return subprocess.run(git, capture_output=True, text=True).stdout.strip()
+
+
+if __name__ == "__main__":
+    main()
