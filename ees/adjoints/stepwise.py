@@ -11,6 +11,7 @@ import jax, jax.numpy as jnp, jax.tree_util as jtu
 from jaxtyping import Array, Float, PyTree
 
 from ees._pytree import add, distance, select
+from ees.adjoints.ahead import backwards, stock
 from ees.adjoints.base import AbstractAdjoint, bound, march, materialise, scan
 
 
@@ -104,7 +105,7 @@ def _integrate_backward(residuals, cotangents, perturbed, problem, marks, capaci
     values_ct, state_ct, _ = cotangents
     scheme, field, driver, y0, adjoint = problem
     wanted, held = eqx.partition(problem[:3], perturbed[:3])
-    # Increments are drawn once a step and carried; only where the driver itself is
+    # Increments are drawn ahead; only where the driver itself is
     # differentiated is the draw inside what is linearised.
     driver_wanted = bool(jtu.tree_leaves(wanted[2]))
     watched = eqx.filter(adjoint, perturbed[4])
@@ -113,9 +114,8 @@ def _integrate_backward(residuals, cotangents, perturbed, problem, marks, capaci
         values_ct, jax.eval_shape(scheme.value, state), leading=(len(marks.index),)
     )
 
-    def back(j, carry, end):
-        state, begun, dx, work, state_ct, grads = carry
-        i = end - 1 - j
+    def back(i, dx, carry):
+        state, begun, work, state_ct, grads = carry
         state, work = adjoint.recover(problem[:3], kept, work, i, state, begun, dx)
 
         def step(wanted, state):
@@ -127,28 +127,21 @@ def _integrate_backward(residuals, cotangents, perturbed, problem, marks, capaci
 
         _, pull, begun = jax.vjp(step, wanted, state, has_aux=True)
         wanted_ct, state_ct = pull(state_ct)
-        return state, begun, driver.increment(i - 1), work, state_ct, add(grads, wanted_ct)
+        return state, begun, work, state_ct, add(grads, wanted_ct)
 
     def stretch(carry, at):
         start, end, value_ct = at
-        state, begun, dx, work, state_ct, grads = carry
+        drawn, (state, begun, work, state_ct, grads) = carry
         _, pull = jax.vjp(scheme.value, state)
-        carry = state, begun, dx, work, add(state_ct, *pull(value_ct)), grads
-        carry = jax.lax.fori_loop(0, end - start, lambda j, c: back(j, c, end), carry)
-        return carry, None
+        carry = state, begun, work, add(state_ct, *pull(value_ct)), grads
+        return backwards(driver, start, end, drawn, carry, back), None
 
     steps = jnp.asarray(driver.steps)
     begun = scheme.begin(field, driver.time(steps), state)
-    carry = (
-        state,
-        begun,
-        driver.increment(steps - 1),
-        work,
-        materialise(state_ct, state),
-        jtu.tree_map(jnp.zeros_like, wanted),
-    )
+    grads = jtu.tree_map(jnp.zeros_like, wanted)
+    carry = stock(driver, steps - 1), (state, begun, work, materialise(state_ct, state), grads)
     carry, _ = scan(stretch, carry, (*marks.stretches, values_ct), reverse=True)
-    state, _, _, work, state_ct, grads = carry
+    state, _, work, state_ct, grads = carry[1]
 
     def start(wanted, y0):
         scheme, field, driver = eqx.combine(wanted, held)

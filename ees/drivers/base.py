@@ -47,6 +47,19 @@ class AbstractDriver(eqx.Module):
     def increment(self, i: int | Int[Array, ""]) -> Increment:
         """The increment over step `i`, from `time(i)` to `time(i + 1)`."""
 
+    def draw(self, i: int | Int[Array, ""]) -> PyTree[Array]:
+        """What of the increment over step `i` is worth computing once, before it is used."""
+        return self.increment(i)
+
+    def drawn(self, draw: PyTree[Array]) -> Increment:
+        """The increment of which `draw` is a part: `drawn(draw(i))` is `increment(i)`."""
+        return draw
+
+    @property
+    def together(self) -> int:
+        """How many consecutive steps are best drawn at once."""
+        return 1
+
     def with_steps(self, steps: int | Int[Array, ""]) -> "AbstractDriver":
         """This driver with another number of steps.
 
@@ -90,6 +103,12 @@ class Clock(AbstractDriver):
     def increment(self, i):
         return Increment(self.dt)
 
+    def draw(self, i):
+        return ()
+
+    def drawn(self, draw):
+        return Increment(self.dt)
+
 
 class Backwards(AbstractDriver):
     """Another driver run from its end to its start: increments negated, in reverse order."""
@@ -116,6 +135,16 @@ class Backwards(AbstractDriver):
 
     def increment(self, i):
         return -self.driver.increment(self.steps - 1 - i)
+
+    def draw(self, i):
+        return self.driver.draw(self.steps - 1 - i)
+
+    def drawn(self, draw):
+        return -self.driver.drawn(draw)
+
+    @property
+    def together(self):
+        return self.driver.together
 
 
 def interval(t0, t1, steps, dtype):
