@@ -43,6 +43,7 @@ from ees.drivers import (
     Increment,
     Sampled,
 )
+from ees.ensemble import ensemble
 from ees.experiment import Experiment, run, stream
 from ees.fields import (
     ODE,
@@ -138,6 +139,7 @@ __all__ = [
     "antisymmetric_order",
     "convergence",
     "critical_step",
+    "ensemble",
     "gradient_discrepancy",
     "ito_to_stratonovich",
     "linear_stability",

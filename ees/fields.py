@@ -10,9 +10,9 @@ from collections.abc import Callable
 import equinox as eqx
 import jax, jax.numpy as jnp, jax.tree_util as jtu
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
-from ees._pytree import add, add_scaled, as_arrays, scale
+from ees._pytree import add, add_scaled, all_finite, as_arrays, scale
 from ees.drivers import Increment
 
 
@@ -37,6 +37,10 @@ class AbstractField(eqx.Module):
 
     def __call__(self, t, y, dx: Increment) -> PyTree[Array]:
         return self.contract(self.coefficients(t, y), dx)
+
+    def finite(self, y: PyTree[Array]) -> Bool[Array, "..."]:
+        """Whether a value is finite in every entry: a scalar; of many paths, one for each."""
+        return all_finite(y)
 
 
 class ODE(AbstractField):
@@ -185,6 +189,51 @@ class ItoDrift(eqx.Module):
         each = jax.vmap(twice_the_correction)(jnp.eye(zeros.size, dtype=zeros.dtype))
         total = jtu.tree_map(lambda leaf: jnp.sum(leaf, axis=0), each)
         return add_scaled(self.drift(t, y), -0.5, total)
+
+
+class Abreast(AbstractField):
+    """Many paths of one equation as one equation, the paths along the last axis of the state.
+
+    The vector unit works along the last axis, and a state's own axes may be short.
+
+    - `own`: the equation, of which the arrays that differ from path to path have a last axis
+      `(paths,)`, the rest left out; `shared`: that rest.
+    """
+
+    own: AbstractField
+    shared: AbstractField
+
+    @classmethod
+    def of(cls, field: AbstractField) -> "Abreast":
+        """Paths of one and the same equation."""
+        return cls(*eqx.partition(field, lambda _: False))
+
+    def coefficients(self, t, y):
+        def one(own, y):
+            return eqx.combine(own, self.shared).coefficients(t, y)
+
+        return jax.vmap(one, in_axes=-1, out_axes=-1)(self.own, y)
+
+    def contract(self, coefficients, dx):
+        def one(own, coefficients, dw):
+            field = eqx.combine(own, self.shared)
+            return field.contract(coefficients, Increment(dx.dt, dw))
+
+        return jax.vmap(one, in_axes=-1, out_axes=-1)(self.own, coefficients, dx.dw)
+
+    def noise_shape(self, t, y):
+        paths = jtu.tree_leaves(y)[0].shape[-1]
+        field = eqx.combine(self.own, self.shared)
+        shape = field.noise_shape(t, jtu.tree_map(lambda leaf: leaf[..., 0], y))
+        if shape is None or isinstance(shape, tuple) and all(isinstance(n, int) for n in shape):
+            return None if shape is None else (*shape, paths)
+        return jtu.tree_map(lambda s: jax.ShapeDtypeStruct((*s.shape, paths), s.dtype), shape)
+
+    def finite(self, y):
+        def one(own, y):
+            return eqx.combine(own, self.shared).finite(y)
+
+        return jax.vmap(one, in_axes=-1)(self.own, y)
 
 
 def ito_to_stratonovich(drift: Callable, diffusion: Callable, noise: AbstractNoise) -> SDE:

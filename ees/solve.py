@@ -100,6 +100,7 @@ def _run(field, scheme, driver, start, adjoint, save, back) -> Solution:
 
 @eqx.filter_jit
 def _solve(field, scheme, driver, start, adjoint, save, back, capacity):
+    driver = driver.laid_out()
     first = scheme.init(field, driver.t0, start)
     # Shapes are known when a program is traced, and only then is this looked at.
     _check_noise(field, driver, scheme.value(first))

@@ -18,7 +18,7 @@ def stock(driver: AbstractDriver, i) -> PyTree[Array]:
         return driver.draw(i)
     number = i // driver.together
     steps = number * driver.together + jnp.arange(driver.together, dtype=jnp.int32)
-    return jax.vmap(driver.draw, out_axes=-1)(steps)
+    return driver.draw(steps)
 
 
 def forwards(driver: AbstractDriver, start, end, drawn, carry, step):
@@ -75,7 +75,7 @@ def _stocked(driver, drawn, step):
     def body(i, carry):
         offset = i % driver.together
         take = jax.lax.dynamic_index_in_dim
-        draw = jtu.tree_map(lambda leaf: take(leaf, offset, axis=-1, keepdims=False), drawn)
+        draw = jtu.tree_map(lambda leaf: take(leaf, offset, axis=1, keepdims=False), drawn)
         return step(i, driver.drawn(draw), carry)
 
     return body

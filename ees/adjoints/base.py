@@ -6,7 +6,6 @@ import equinox as eqx
 import jax, jax.numpy as jnp, jax.tree_util as jtu
 from jaxtyping import Array, Bool, Int, PyTree
 
-from ees._pytree import all_finite
 from ees.adjoints.ahead import forwards, stock
 from ees.drivers import AbstractDriver
 from ees.fields import AbstractField
@@ -92,14 +91,14 @@ def march(problem, marks, kept=None, keep=None):
         if marks.every:
             write = jax.lax.dynamic_update_index_in_dim
             rows = jtu.tree_map(lambda r, v: write(r, v, i + 1, 0), rows, scheme.value(state))
-        return state, watch(scheme, state, diverged, i), kept, rows
+        return state, watch(scheme, field, state, diverged, i), kept, rows
 
     def stretch(carry, at):
         drawn, carry = forwards(driver, *at, *carry, step)
         return (drawn, carry), None if marks.every else scheme.value(carry[0])
 
     zero = jnp.zeros((), jnp.int32)
-    carry = stock(driver, zero), (state, watch(scheme, state), kept, rows)
+    carry = stock(driver, zero), (state, watch(scheme, field, state), kept, rows)
     if marks.every:
         carry, _ = stretch(carry, (zero, marks.index[-1]))
         values = carry[1][3]
@@ -114,9 +113,9 @@ def _rows(first, length):
     return jnp.zeros((length, *first.shape), first.dtype).at[0].set(first)
 
 
-def watch(scheme, state, diverged=NEVER, i=-1) -> Int[Array, ""]:
+def watch(scheme, field, state, diverged=NEVER, i=-1) -> Int[Array, "..."]:
     """The first step count at which the value was not finite."""
-    here: Bool[Array, ""] = all_finite(scheme.value(state))
+    here: Bool[Array, "..."] = field.finite(scheme.value(state))
     return jnp.where(here, diverged, jnp.minimum(diverged, i + 1)).astype(jnp.int32)
 
 

@@ -5,11 +5,15 @@ pass has to store noise.
 """
 
 import abc
+from collections.abc import Callable
 
 import equinox as eqx
-import jax, jax.numpy as jnp
+import jax, jax.numpy as jnp, jax.tree_util as jtu
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
+
+
+_FEW, _MOST_STEPS = 16, 256
 
 
 class Increment(eqx.Module):
@@ -48,17 +52,33 @@ class AbstractDriver(eqx.Module):
         """The increment over step `i`, from `time(i)` to `time(i + 1)`."""
 
     def draw(self, i: int | Int[Array, ""]) -> PyTree[Array]:
-        """What of the increment over step `i` is worth computing once, before it is used."""
+        """What of the increment over step `i` is worth computing once, before it is used.
+
+        Where a driver has a `width`, `i` may be several steps `(count,)`: then each leaf, which
+        is flat but for them, has them as its second axis.
+        """
         return self.increment(i)
 
     def drawn(self, draw: PyTree[Array]) -> Increment:
         """The increment of which `draw` is a part: `drawn(draw(i))` is `increment(i)`."""
         return draw
 
+    def laid_out(self) -> "AbstractDriver":
+        """This driver with its arrays in the form that is best to compute with, as `solve` does."""
+        return self
+
+    @property
+    def width(self) -> int:
+        """How many random numbers a draw makes; 0 where drawing several at once gains nothing."""
+        return 0
+
     @property
     def together(self) -> int:
-        """How many consecutive steps are best drawn at once."""
-        return 1
+        """How many consecutive steps are best drawn at once.
+
+        A draw of a few numbers costs a chain of operations each; of many, memory to keep.
+        """
+        return _MOST_STEPS if 0 < self.width <= _FEW else 1
 
     def with_steps(self, steps: int | Int[Array, ""]) -> "AbstractDriver":
         """This driver with another number of steps.
@@ -142,9 +162,96 @@ class Backwards(AbstractDriver):
     def drawn(self, draw):
         return -self.driver.drawn(draw)
 
+    def laid_out(self):
+        return Backwards(self.driver.laid_out())
+
     @property
-    def together(self):
-        return self.driver.together
+    def width(self):
+        return self.driver.width
+
+
+class Abreast(AbstractDriver):
+    """Many drivers with the same times and steps side by side, along a last axis.
+
+    - `own`: the drivers as one, of which the arrays that differ have a last axis `(paths,)`, the
+      rest left out; `shared`: that rest.
+    - `paths`: how many there are.
+    """
+
+    own: AbstractDriver
+    shared: AbstractDriver
+    t0: Float[Array, ""]
+    t1: Float[Array, ""]
+    steps: int | Int[Array, ""]
+    paths: int = eqx.field(static=True)
+
+    @classmethod
+    def of(cls, draw: Callable[[PyTree[Array]], AbstractDriver], each: PyTree[Array]) -> "Abreast":
+        """The drivers that `draw` makes of the entries of `each` along its first axis.
+
+        **Raises:** `ValueError` if their times or numbers of steps differ.
+        """
+        first = draw(jtu.tree_map(lambda leaf: leaf[0], each))
+        counted = isinstance(first.steps, int | np.integer)
+
+        def clock(item):
+            driver = draw(item)
+            return driver.t0, driver.t1, None if counted else driver.steps
+
+        try:
+            t0, t1, steps = jax.vmap(clock, out_axes=None)(each)
+        except ValueError as error:
+            raise ValueError(
+                "driver: its times and its number of steps must not depend on the path."
+            ) from error
+        last = eqx.if_array(-1)
+        drivers = eqx.filter_vmap(lambda item: draw(item).laid_out(), out_axes=last)(each)
+        own, shared = eqx.partition(drivers, eqx.is_array)
+        paths = jtu.tree_leaves(each)[0].shape[0]
+        return cls(own, shared, t0, t1, first.steps if counted else steps, paths)
+
+    @property
+    def driver(self) -> AbstractDriver:
+        """The drivers as one."""
+        return eqx.combine(self.own, self.shared)
+
+    @property
+    def width(self):
+        return self.paths * self.driver.width
+
+    def check_steps(self, steps):
+        self.driver.check_steps(steps)
+
+    def coarsen(self, factor):
+        def one(own):
+            driver = eqx.combine(own, self.shared)
+            return driver.with_steps(self.steps).coarsen(factor)
+
+        drivers = eqx.filter_vmap(
+            one, in_axes=-1, out_axes=eqx.if_array(-1), axis_size=self.paths
+        )(self.own)
+        own, shared = eqx.partition(drivers, eqx.is_array)
+        steps = fewer_steps(self.steps, factor)
+        return Abreast(own, shared, self.t0, self.t1, steps, self.paths)
+
+    def increment(self, i):
+        return Increment(self.dt, self._each(lambda driver: driver.increment(i).dw))
+
+    def draw(self, i):
+        if self.width and jtu.tree_leaves(self.own):
+            return self.driver.with_steps(self.steps).draw(i)
+        return self._each(lambda driver: driver.draw(i))
+
+    def drawn(self, draw):
+        return Increment(self.dt, self._each(lambda driver, draw: driver.drawn(draw).dw, draw))
+
+    def _each(self, of, *args):
+        def one(own, *args):
+            # A number of steps for each path would turn look-ups of slices into gathers.
+            return of(eqx.combine(own, self.shared).with_steps(self.steps), *args)
+
+        each = jax.vmap(one, in_axes=-1, out_axes=-1, axis_size=self.paths)
+        return each(self.own, *args)
 
 
 def interval(t0, t1, steps, dtype):

@@ -10,10 +10,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from ees._pytree import add, scale
 from ees.drivers.base import AbstractDriver, Increment, fewer_steps, interval
-from ees.drivers.threefry import normals
-
-
-_MOST_STEPS, _MOST_DRAWS = 256, 4096
+from ees.drivers.threefry import Words, normals, words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +84,7 @@ class Brownian(AbstractDriver):
     **Raises:** as `Clock`; `ValueError` if `shape` is neither.
     """
 
-    key: PRNGKeyArray
+    key: PRNGKeyArray | Words
     t0: Float[Array, ""]
     t1: Float[Array, ""]
     steps: int | Int[Array, ""]
@@ -103,7 +100,8 @@ class Brownian(AbstractDriver):
         return self.drawn(self.draw(i))
 
     def draw(self, i):
-        # Flat: XLA vectorises over the last axis alone, and a state's may be short.
+        # Flat: XLA vectorises over the last axis alone, and a state's may be short. `Abreast`
+        # asks with many keys at once, whose axis comes last.
         def flat(j):
             return self._like.flat_normal(self.key, j, self.t0.dtype)
 
@@ -115,13 +113,15 @@ class Brownian(AbstractDriver):
         )
         return scale(jnp.sqrt(self.dt / self._draws), total)
 
+    def laid_out(self):
+        return eqx.tree_at(lambda d: d.key, self, words(self.key))
+
     def drawn(self, draw):
         return Increment(self.dt, self._like.shaped(draw))
 
     @property
-    def together(self):
-        # A draw of a few numbers costs a chain of operations each; of many, memory to keep.
-        return 1 if self._coarse else max(1, min(_MOST_STEPS, _MOST_DRAWS // self._like.size))
+    def width(self):
+        return 0 if self._coarse else self._like.size
 
     @property
     def _coarse(self):

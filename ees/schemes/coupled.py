@@ -39,6 +39,7 @@ class ReversibleHeun(AbstractScheme):
     evaluations: int = eqx.field(static=True, init=False, default=1)
     shared: int = eqx.field(static=True, init=False, default=0)
     algebraic: bool = eqx.field(static=True, init=False, default=True)
+    entrywise: bool = eqx.field(static=True, init=False, default=True)
 
     def init(self, field, t, y):
         return ReversibleHeunState(y, y, field.coefficients(t, y))
@@ -93,6 +94,7 @@ class McCallumFoster(AbstractScheme):
     coupling: Float[Array, ""]
     shared: int = eqx.field(static=True, init=False, default=0)
     algebraic: bool = eqx.field(static=True, init=False, default=True)
+    entrywise: bool = eqx.field(static=True, init=False, default=True)
 
     def __init__(self, base: RungeKutta = Euler(), coupling: float = 0.99):
         if not isinstance(base, RungeKutta):
@@ -167,6 +169,7 @@ class AsynchronousLeapfrog(AbstractScheme):
     evaluations: int = eqx.field(static=True, init=False, default=1)
     shared: int = eqx.field(static=True, init=False, default=0)
     algebraic: bool = eqx.field(static=True, init=False, default=True)
+    entrywise: bool = eqx.field(static=True, init=False, default=True)
 
     def __init__(self, damping: float = 1.0):
         self.damping = _number(damping)

@@ -27,6 +27,7 @@ class RungeKutta(AbstractScheme):
     name: str = eqx.field(static=True)
     shared: int = eqx.field(static=True, init=False, default=1)
     algebraic: bool = eqx.field(static=True, init=False, default=False)
+    entrywise: bool = eqx.field(static=True, init=False, default=True)
 
     def __init__(self, tableau: Tableau, name: str = "Runge-Kutta"):
         if not isinstance(tableau, Tableau):
