@@ -19,6 +19,10 @@ from ees.schemes import AbstractScheme
 from ees.solve import Solution, solve
 
 
+# Entries of a state up to which the paths lie along its last axis.
+_SMALL = 16
+
+
 def ensemble(
     field: AbstractField,
     scheme: AbstractScheme,
@@ -33,9 +37,9 @@ def ensemble(
     """Solves one equation along many paths.
 
     Each path has the bits that `solve` gives it alone wherever the field computes entry by entry.
-    It is faster than `jax.vmap` over `solve`: the paths lie along the last axis while they are
-    computed, which is what a vector unit wants of a small state, the gradient with respect to
-    what all paths share is summed at every step, and the paths are dealt out to the devices.
+    Against `jax.vmap` over `solve`: the gradient with respect to what all paths share is summed at
+    every step, where that keeps one for each path until the end, and the paths are dealt out to
+    the devices.
 
     **Arguments:**
 
@@ -58,14 +62,16 @@ def ensemble(
     paths = _paths(each)
     devices = jax.devices() if devices is None else list(devices)
     count = max(n for n in range(1, min(len(devices), paths) + 1) if paths % n == 0)
+    start = (
+        jax.vmap(y0)(each)
+        if callable(y0)
+        else jtu.tree_map(lambda leaf: jnp.broadcast_to(leaf, (paths, *leaf.shape)), as_arrays(y0))
+    )
+    small = sum(leaf.size for leaf in jtu.tree_leaves(start)) <= _SMALL * paths
+    axis = -1 if small else 0
+    start = jtu.tree_map(lambda leaf: jnp.moveaxis(leaf, 0, axis), as_arrays(start))
     # Drawn out here, so that another function that draws is not another program.
-    abreast = drivers.Abreast.of(driver, each)
-    if callable(y0):
-        start = jax.vmap(y0, out_axes=-1)(each)
-    else:
-        start = jtu.tree_map(
-            lambda leaf: jnp.broadcast_to(leaf[..., None], (*leaf.shape, paths)), as_arrays(y0)
-        )
+    abreast = drivers.Abreast.of(driver, each, axis)
     problem = field, scheme, abreast, start, adjoint
     if count == 1:
         return _solve(*problem, save)
@@ -73,12 +79,13 @@ def ensemble(
 
 
 def _solve(field, scheme, driver, start, adjoint, save) -> Solution:
-    found = solve(fields.Abreast.of(field), scheme, driver, start, adjoint=adjoint, save=save)
-    paths = jtu.tree_leaves(start)[0].shape[-1]
+    axis, paths = driver.axis, driver.paths
+    wide = fields.Abreast.of(field, axis)
+    found = solve(wide, scheme, driver, start, adjoint=adjoint, save=save)
     return Solution(
         ts=found.ts,
-        ys=_front(found.ys),
-        state=_front(found.state),
+        ys=jtu.tree_map(lambda leaf: jnp.moveaxis(leaf, axis or 1, 0), found.ys),
+        state=jtu.tree_map(lambda leaf: jnp.moveaxis(leaf, axis, 0), found.state),
         evaluations=jnp.broadcast_to(found.evaluations, (paths,)),
         diverged_at=found.diverged_at,
     )
@@ -89,14 +96,15 @@ def _dealt_out(problem, save, devices):
     """Each device has a share of the paths, and of everything else a copy."""
     arrays, rest = eqx.partition(problem, eqx.is_array)
     everywhere, by_path = PartitionSpec(), PartitionSpec("paths")
-    specs = jtu.tree_map(lambda _: everywhere, arrays)
+    axis = problem[2].axis
+
+    def dealt(leaf):
+        return PartitionSpec(*[None] * (leaf.ndim - 1), "paths") if axis else by_path
+
     specs = eqx.tree_at(
         lambda at: (at[2].own, at[3]),
-        specs,
-        jtu.tree_map(
-            lambda leaf: PartitionSpec(*[None] * (leaf.ndim - 1), "paths"),
-            (arrays[2].own, arrays[3]),
-        ),
+        jtu.tree_map(lambda _: everywhere, arrays),
+        jtu.tree_map(dealt, (arrays[2].own, arrays[3])),
     )
 
     def share(arrays):
@@ -111,10 +119,6 @@ def _dealt_out(problem, save, devices):
         out_specs=Solution(everywhere, by_path, by_path, by_path, by_path),
         check_vma=False,
     )(arrays)
-
-
-def _front(tree):
-    return jtu.tree_map(lambda leaf: jnp.moveaxis(leaf, -1, 0), tree)
 
 
 def _paths(each) -> int:

@@ -171,11 +171,11 @@ class Backwards(AbstractDriver):
 
 
 class Abreast(AbstractDriver):
-    """Many drivers with the same times and steps side by side, along a last axis.
+    """Many drivers with the same times and steps side by side, along a last or first axis.
 
-    - `own`: the drivers as one, of which the arrays that differ have a last axis `(paths,)`, the
+    - `own`: the drivers as one, of which the arrays that differ have an axis `(paths,)`, the
       rest left out; `shared`: that rest.
-    - `paths`: how many there are.
+    - `paths`: how many there are; `axis`: -1 or 0, where in the noise that axis is.
     """
 
     own: AbstractDriver
@@ -184,14 +184,17 @@ class Abreast(AbstractDriver):
     t1: Float[Array, ""]
     steps: int | Int[Array, ""]
     paths: int = eqx.field(static=True)
+    axis: int = eqx.field(static=True, default=-1)
 
     @classmethod
-    def of(cls, draw: Callable[[PyTree[Array]], AbstractDriver], each: PyTree[Array]) -> "Abreast":
+    def of(
+        cls, draw: Callable[[PyTree[Array]], AbstractDriver], each: PyTree[Array], axis: int = -1
+    ) -> "Abreast":
         """The drivers that `draw` makes of the entries of `each` along its first axis.
 
         **Raises:** `ValueError` if their times or numbers of steps differ.
         """
-        first = draw(jtu.tree_map(lambda leaf: leaf[0], each))
+        first = draw(jtu.tree_map(lambda leaf: leaf[0], each)).laid_out()
         counted = isinstance(first.steps, int | np.integer)
 
         def clock(item):
@@ -204,11 +207,14 @@ class Abreast(AbstractDriver):
             raise ValueError(
                 "driver: its times and its number of steps must not depend on the path."
             ) from error
-        last = eqx.if_array(-1)
-        drivers = eqx.filter_vmap(lambda item: draw(item).laid_out(), out_axes=last)(each)
-        own, shared = eqx.partition(drivers, eqx.is_array)
+        # What is shared stays a number: computed with, it is computed with once.
+        ends = {id(first.t0), id(first.t1)}
+        differs = jtu.tree_map(lambda leaf: eqx.is_array(leaf) and id(leaf) not in ends, first)
+        every = eqx.if_array(axis)
+        drivers = eqx.filter_vmap(lambda item: draw(item).laid_out(), out_axes=every)(each)
+        own, shared = eqx.filter(drivers, differs), eqx.filter(first, differs, inverse=True)
         paths = jtu.tree_leaves(each)[0].shape[0]
-        return cls(own, shared, t0, t1, first.steps if counted else steps, paths)
+        return cls(own, shared, t0, t1, first.steps if counted else steps, paths, axis)
 
     @property
     def driver(self) -> AbstractDriver:
@@ -217,7 +223,7 @@ class Abreast(AbstractDriver):
 
     @property
     def width(self):
-        return self.paths * self.driver.width
+        return self.paths * self.driver.width if self.axis == -1 else 0
 
     def check_steps(self, steps):
         self.driver.check_steps(steps)
@@ -228,11 +234,11 @@ class Abreast(AbstractDriver):
             return driver.with_steps(self.steps).coarsen(factor)
 
         drivers = eqx.filter_vmap(
-            one, in_axes=-1, out_axes=eqx.if_array(-1), axis_size=self.paths
+            one, in_axes=self.axis, out_axes=eqx.if_array(self.axis), axis_size=self.paths
         )(self.own)
         own, shared = eqx.partition(drivers, eqx.is_array)
         steps = fewer_steps(self.steps, factor)
-        return Abreast(own, shared, self.t0, self.t1, steps, self.paths)
+        return Abreast(own, shared, self.t0, self.t1, steps, self.paths, self.axis)
 
     def increment(self, i):
         return Increment(self.dt, self._each(lambda driver: driver.increment(i).dw))
@@ -250,7 +256,7 @@ class Abreast(AbstractDriver):
             # A number of steps for each path would turn look-ups of slices into gathers.
             return of(eqx.combine(own, self.shared).with_steps(self.steps), *args)
 
-        each = jax.vmap(one, in_axes=-1, out_axes=-1, axis_size=self.paths)
+        each = jax.vmap(one, in_axes=self.axis, out_axes=self.axis, axis_size=self.paths)
         return each(self.own, *args)
 
 
