@@ -39,7 +39,10 @@ class ReversibleHeun(AbstractScheme):
     evaluations: int = eqx.field(static=True, init=False, default=1)
     shared: int = eqx.field(static=True, init=False, default=0)
     algebraic: bool = eqx.field(static=True, init=False, default=True)
-    entrywise: bool = eqx.field(static=True, init=False, default=True)
+
+    @property
+    def entrywise(self):
+        return True
 
     def init(self, field, t, y):
         return ReversibleHeunState(y, y, field.coefficients(t, y))
@@ -94,7 +97,6 @@ class McCallumFoster(AbstractScheme):
     coupling: Float[Array, ""]
     shared: int = eqx.field(static=True, init=False, default=0)
     algebraic: bool = eqx.field(static=True, init=False, default=True)
-    entrywise: bool = eqx.field(static=True, init=False, default=True)
 
     def __init__(self, base: RungeKutta = Euler(), coupling: float = 0.99):
         if not isinstance(base, RungeKutta):
@@ -110,6 +112,10 @@ class McCallumFoster(AbstractScheme):
     @property
     def evaluations(self) -> int:
         return 2 * self.base.evaluations
+
+    @property
+    def entrywise(self):
+        return True
 
     def init(self, field, t, y):
         return Pair(y, y)
@@ -169,7 +175,6 @@ class AsynchronousLeapfrog(AbstractScheme):
     evaluations: int = eqx.field(static=True, init=False, default=1)
     shared: int = eqx.field(static=True, init=False, default=0)
     algebraic: bool = eqx.field(static=True, init=False, default=True)
-    entrywise: bool = eqx.field(static=True, init=False, default=True)
 
     def __init__(self, damping: float = 1.0):
         self.damping = _number(damping)
@@ -179,6 +184,10 @@ class AsynchronousLeapfrog(AbstractScheme):
                     f"damping={damping}: allowed is every number above 0 and up to 1 but 1/2, "
                     "where the step cannot be undone."
                 )
+
+    @property
+    def entrywise(self):
+        return True
 
     def init(self, field, t, y):
         return Pair(y, field.coefficients(t, y))

@@ -27,7 +27,6 @@ class RungeKutta(AbstractScheme):
     name: str = eqx.field(static=True)
     shared: int = eqx.field(static=True, init=False, default=1)
     algebraic: bool = eqx.field(static=True, init=False, default=False)
-    entrywise: bool = eqx.field(static=True, init=False, default=True)
 
     def __init__(self, tableau: Tableau, name: str = "Runge-Kutta"):
         if not isinstance(tableau, Tableau):
@@ -39,6 +38,10 @@ class RungeKutta(AbstractScheme):
     @property
     def evaluations(self) -> int:
         return self.tableau.stages
+
+    @property
+    def entrywise(self):
+        return True
 
     def init(self, field, t, y):
         return y
