@@ -30,7 +30,7 @@ def ensemble(
     y0: PyTree[Array] | Callable[[PyTree[Array]], PyTree[Array]],
     each: PyTree[Array],
     *,
-    adjoint: AbstractAdjoint = RecursiveCheckpoint(),
+    adjoint: AbstractAdjoint | Literal["auto"] = RecursiveCheckpoint(),
     save: Literal["end", "all"] | int = "end",
     devices: list[jax.Device] | None = None,
 ) -> Solution:
