@@ -5,33 +5,18 @@ $-dX$ is the step back. `solve` runs it, `reverse` runs it back, an adjoint diff
 and the diagnostics ask how well all of that works.
 """
 
+import importlib
+from typing import TYPE_CHECKING
+
 from ees.adjoints import (
     AbstractAdjoint,
+    Auto,
     Continuous,
     FullBackprop,
     RecursiveCheckpoint,
     Reversible,
     StoredStates,
     value_gradient_and_defect,
-)
-from ees.diagnostics import (
-    CROSS_SECTIONS,
-    Convergence,
-    CriticalStep,
-    CrossSection,
-    ErrorCurve,
-    GradientDiscrepancy,
-    Memory,
-    Reconstruction,
-    Spectrum,
-    convergence,
-    critical_step,
-    gradient_discrepancy,
-    linear_stability,
-    mean_square_stability,
-    memory,
-    reconstruction,
-    spectrum,
 )
 from ees.drivers import (
     AbstractDriver,
@@ -43,7 +28,7 @@ from ees.drivers import (
     Increment,
     Sampled,
 )
-from ees.experiment import Experiment, run, stream
+from ees.ensemble import ensemble
 from ees.fields import (
     ODE,
     SDE,
@@ -54,7 +39,6 @@ from ees.fields import (
     Scalar,
     ito_to_stratonovich,
 )
-from ees.models import MODELS, Model
 from ees.schemes import (
     EES25,
     EES27,
@@ -79,6 +63,61 @@ from ees.solve import Solution, reverse, solve
 from ees.tableau import LowStorage, Tableau, low_storage
 from ees.trees import antisymmetric_order, order
 
+if TYPE_CHECKING:
+    from ees.diagnostics import (
+        CROSS_SECTIONS,
+        Convergence,
+        CriticalStep,
+        CrossSection,
+        ErrorCurve,
+        GradientDiscrepancy,
+        Memory,
+        Reconstruction,
+        Spectrum,
+        convergence,
+        critical_step,
+        gradient_discrepancy,
+        linear_stability,
+        mean_square_stability,
+        memory,
+        reconstruction,
+        spectrum,
+    )
+    from ees.experiment import Experiment, run, stream
+    from ees.models import MODELS, Model
+
+
+# What is asked for, if at all, long after the first solve: rooms that open on the first visit.
+_LATER = {
+    "ees.diagnostics": (
+        "CROSS_SECTIONS",
+        "Convergence",
+        "CriticalStep",
+        "CrossSection",
+        "ErrorCurve",
+        "GradientDiscrepancy",
+        "Memory",
+        "Reconstruction",
+        "Spectrum",
+        "convergence",
+        "critical_step",
+        "gradient_discrepancy",
+        "linear_stability",
+        "mean_square_stability",
+        "memory",
+        "reconstruction",
+        "spectrum",
+    ),
+    "ees.experiment": (
+        "Experiment",
+        "run",
+        "stream",
+    ),
+    "ees.models": (
+        "MODELS",
+        "Model",
+    ),
+}
 
 __all__ = [
     "AbstractAdjoint",
@@ -88,6 +127,7 @@ __all__ = [
     "AbstractScheme",
     "Additive",
     "AsynchronousLeapfrog",
+    "Auto",
     "Brownian",
     "BrownianPath",
     "CROSS_SECTIONS",
@@ -138,6 +178,7 @@ __all__ = [
     "antisymmetric_order",
     "convergence",
     "critical_step",
+    "ensemble",
     "gradient_discrepancy",
     "ito_to_stratonovich",
     "linear_stability",
@@ -153,3 +194,17 @@ __all__ = [
     "stream",
     "value_gradient_and_defect",
 ]
+
+
+def __getattr__(name):
+    if f"ees.{name}" in _LATER:
+        return importlib.import_module(f"ees.{name}")
+    for room, names in _LATER.items():
+        if name in names:
+            globals()[name] = getattr(importlib.import_module(room), name)
+            return globals()[name]
+    raise AttributeError(f"module 'ees' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import equinox as eqx
 import jax, jax.numpy as jnp, jax.tree_util as jtu
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
-from ees._pytree import add, add_scaled, as_arrays, scale
+from ees._pytree import add, add_scaled, all_finite, as_arrays, scale
 from ees.drivers import Increment
 
 
@@ -37,6 +37,10 @@ class AbstractField(eqx.Module):
 
     def __call__(self, t, y, dx: Increment) -> PyTree[Array]:
         return self.contract(self.coefficients(t, y), dx)
+
+    def finite(self, y: PyTree[Array]) -> Bool[Array, "..."]:
+        """Whether a value is finite in every entry: a scalar; of many paths, one for each."""
+        return all_finite(y)
 
 
 class ODE(AbstractField):
@@ -185,6 +189,57 @@ class ItoDrift(eqx.Module):
         each = jax.vmap(twice_the_correction)(jnp.eye(zeros.size, dtype=zeros.dtype))
         total = jtu.tree_map(lambda leaf: jnp.sum(leaf, axis=0), each)
         return add_scaled(self.drift(t, y), -0.5, total)
+
+
+class Abreast(AbstractField):
+    """Many paths of one equation as one equation, the paths along an axis of the state.
+
+    The vector unit works along the last axis, and a state's own axes may be short.
+
+    - `own`: the equation, of which the arrays that differ from path to path have a last axis
+      `(paths,)`, the rest left out; `shared`: that rest.
+    - `axis`: -1 or 0, where the paths are.
+    """
+
+    own: AbstractField
+    shared: AbstractField
+    axis: int = eqx.field(static=True, default=-1)
+
+    @classmethod
+    def of(cls, field: AbstractField, axis: int = -1) -> "Abreast":
+        """Paths of one and the same equation."""
+        return cls(*eqx.partition(field, lambda _: False), axis)
+
+    def coefficients(self, t, y):
+        def one(own, y):
+            return eqx.combine(own, self.shared).coefficients(t, y)
+
+        return jax.vmap(one, in_axes=self.axis, out_axes=self.axis)(self.own, y)
+
+    def contract(self, coefficients, dx):
+        def one(own, coefficients, dw):
+            field = eqx.combine(own, self.shared)
+            return field.contract(coefficients, Increment(dx.dt, dw))
+
+        return jax.vmap(one, in_axes=self.axis, out_axes=self.axis)(self.own, coefficients, dx.dw)
+
+    def noise_shape(self, t, y):
+        axis, paths = self.axis, jtu.tree_leaves(y)[0].shape[self.axis]
+        one = jtu.tree_map(lambda leaf: jnp.take(leaf, 0, axis=axis), y)
+        shape = eqx.combine(self.own, self.shared).noise_shape(t, one)
+
+        def of_all(shape):
+            return (*shape, paths) if axis else (paths, *shape)
+
+        if shape is None or isinstance(shape, tuple) and all(isinstance(n, int) for n in shape):
+            return None if shape is None else of_all(shape)
+        return jtu.tree_map(lambda s: jax.ShapeDtypeStruct(of_all(s.shape), s.dtype), shape)
+
+    def finite(self, y):
+        def one(own, y):
+            return eqx.combine(own, self.shared).finite(y)
+
+        return jax.vmap(one, in_axes=self.axis)(self.own, y)
 
 
 def ito_to_stratonovich(drift: Callable, diffusion: Callable, noise: AbstractNoise) -> SDE:

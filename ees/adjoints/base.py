@@ -6,7 +6,7 @@ import equinox as eqx
 import jax, jax.numpy as jnp, jax.tree_util as jtu
 from jaxtyping import Array, Bool, Int, PyTree
 
-from ees._pytree import all_finite
+from ees.adjoints.ahead import forwards, stock
 from ees.drivers import AbstractDriver
 from ees.fields import AbstractField
 from ees.schemes import AbstractScheme
@@ -79,41 +79,43 @@ def march(problem, marks, kept=None, keep=None):
     """
     scheme, field, driver, y0 = problem
     state = scheme.init(field, driver.time(0), y0)
+    rows = None
+    if marks.every:
+        rows = jtu.tree_map(lambda leaf: _rows(leaf, len(marks.index)), scheme.value(state))
 
-    def step(i, carry):
-        state, dx, diverged, kept = carry
+    def step(i, dx, carry):
+        state, diverged, kept, rows = carry
         if keep is not None:
             kept = keep(kept, i, state)
-        # The next increment is drawn here and carried: drawn where it is used, XLA computes it
-        # again in every consumer.
-        upcoming = driver.increment(i + 1)
         state = scheme.step(field, driver.time(i), state, dx)
-        return state, upcoming, watch(scheme, state, diverged, i), kept
+        if marks.every:
+            write = jax.lax.dynamic_update_index_in_dim
+            rows = jtu.tree_map(lambda r, v: write(r, v, i + 1, 0), rows, scheme.value(state))
+        return state, watch(scheme, field, state, diverged, i), kept, rows
 
     def stretch(carry, at):
-        start, end = at
-        carry = jax.lax.fori_loop(start, end, step, carry)
-        return carry, scheme.value(carry[0])
+        drawn, carry = forwards(driver, *at, *carry, step)
+        return (drawn, carry), None if marks.every else scheme.value(carry[0])
 
-    def one_step(carry, i):
-        carry = step(i, carry)
-        return carry, scheme.value(carry[0])
-
-    carry = (state, driver.increment(0), watch(scheme, state), kept)
+    zero = jnp.zeros((), jnp.int32)
+    carry = stock(driver, zero), (state, watch(scheme, field, state), kept, rows)
     if marks.every:
-        carry, rest = jax.lax.scan(one_step, carry, marks.index[:-1])
-        values = jtu.tree_map(
-            lambda first, later: jnp.concatenate([first[None], later]), scheme.value(state), rest
-        )
+        carry, _ = stretch(carry, (zero, marks.index[-1]))
+        values = carry[1][3]
     else:
         carry, values = scan(stretch, carry, marks.stretches)
-    state, _, diverged, kept = carry
+    state, diverged, kept, _ = carry[1]
     return values, state, diverged, kept
 
 
-def watch(scheme, state, diverged=NEVER, i=-1) -> Int[Array, ""]:
+def _rows(first, length):
+    """Room for so many values, the first of which is known."""
+    return jnp.zeros((length, *first.shape), first.dtype).at[0].set(first)
+
+
+def watch(scheme, field, state, diverged=NEVER, i=-1) -> Int[Array, "..."]:
     """The first step count at which the value was not finite."""
-    here: Bool[Array, ""] = all_finite(scheme.value(state))
+    here: Bool[Array, "..."] = field.finite(scheme.value(state))
     return jnp.where(here, diverged, jnp.minimum(diverged, i + 1)).astype(jnp.int32)
 
 

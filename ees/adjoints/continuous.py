@@ -4,6 +4,7 @@ import equinox as eqx
 import jax, jax.numpy as jnp, jax.tree_util as jtu
 
 from ees._pytree import add, scale
+from ees.adjoints.ahead import backwards, stock
 from ees.adjoints.base import AbstractAdjoint, march, materialise, scan
 from ees.drivers import Increment
 from ees.fields import ODE
@@ -85,22 +86,20 @@ def _integrate_backward(values, cotangents, perturbed, problem, marks):
 
     one = jnp.ones((), driver.dt.dtype)
 
-    def back(j, carry, end):
-        state, dx = carry
-        i = end - 1 - j
+    def back(i, dx, state):
         u, along = one * (i + 1), equation(i, dx)
         if noisy:
             state = scheme.restart(along, u, scheme.value(state))
-        return scheme.step(along, u, state, Increment(-one)), driver.increment(i - 1)
+        return scheme.step(along, u, state, Increment(-one))
 
     def stretch(carry, at):
         start, end, y, value_ct = at
-        a, grads, dx = carry
+        drawn, a, grads = carry
         at = y, add(a, value_ct), grads
-        carry = scheme.restart(equation(end - 1, dx), one * end, at), dx
-        state, dx = jax.lax.fori_loop(0, end - start, lambda j, c: back(j, c, end), carry)
+        state = scheme.restart(equation(end - 1, driver.increment(end - 1)), one * end, at)
+        drawn, state = backwards(driver, start, end, drawn, state, back)
         _, a, grads = scheme.value(state)
-        return (a, grads, dx), None
+        return (drawn, a, grads), None
 
     steps = jnp.asarray(driver.steps)
     state_like = jax.eval_shape(lambda: scheme.restart(field, driver.time(steps), last))
@@ -113,11 +112,11 @@ def _integrate_backward(values, cotangents, perturbed, problem, marks):
     grads, a = pull(materialise(state_ct, state_like))
     carry, _ = scan(
         stretch,
-        (a, grads, driver.increment(steps - 1)),
+        (stock(driver, steps - 1), a, grads),
         (*marks.stretches, values, values_ct),
         reverse=True,
     )
-    a, grads, _ = carry
+    _, a, grads = carry
 
     y0_wanted, y0_held = eqx.partition(y0, perturbed[3])
     _, pull = jax.vjp(

@@ -11,7 +11,9 @@ import jax, jax.numpy as jnp, jax.tree_util as jtu
 from jaxtyping import Array, Float, PyTree
 
 from ees._pytree import add, distance, select
+from ees.adjoints.ahead import backwards, stock
 from ees.adjoints.base import AbstractAdjoint, bound, march, materialise, scan
+from ees.adjoints.lanes import in_lanes
 
 
 class Checkpoints(eqx.Module):
@@ -81,20 +83,16 @@ def missed(scheme, found, truth) -> Float[Array, ""]:
 
 @eqx.filter_custom_vjp
 def _integrate(problem, marks, capacity):
-    values, state, diverged, _ = march(problem[:4], marks)
+    values, state, diverged, _ = _forward(problem[:4], marks, None, None)
     return values, state, diverged
 
 
 @_integrate.def_fwd
 def _integrate_forward(perturbed, problem, marks, capacity):
-    scheme, field, driver, y0, adjoint = problem
+    adjoint = problem[4]
     spacing = adjoint.spacing(capacity)
-    if spacing is None:
-        values, state, diverged, kept = march(problem[:4], marks)
-    else:
-        start = jax.eval_shape(lambda: scheme.init(field, driver.time(0), y0))
-        kept = Checkpoints.of(start, spacing, bound(adjoint, capacity))
-        values, state, diverged, kept = march(problem[:4], marks, kept, Checkpoints.put)
+    room = None if spacing is None else bound(adjoint, capacity)
+    values, state, diverged, kept = _forward(problem[:4], marks, spacing, room)
     return (values, state, diverged), (state, kept)
 
 
@@ -102,20 +100,45 @@ def _integrate_forward(perturbed, problem, marks, capacity):
 def _integrate_backward(residuals, cotangents, perturbed, problem, marks, capacity):
     state, kept = residuals
     values_ct, state_ct, _ = cotangents
-    scheme, field, driver, y0, adjoint = problem
-    wanted, held = eqx.partition(problem[:3], perturbed[:3])
-    # Increments are drawn once a step and carried; only where the driver itself is
-    # differentiated is the draw inside what is linearised.
-    driver_wanted = bool(jtu.tree_leaves(wanted[2]))
+    scheme, adjoint = problem[0], problem[4]
     watched = eqx.filter(adjoint, perturbed[4])
-    work = adjoint.workspace(state, capacity, bool(jtu.tree_leaves(watched)))
-    values_ct = materialise(
-        values_ct, jax.eval_shape(scheme.value, state), leading=(len(marks.index),)
-    )
+    like = jax.eval_shape(scheme.value, state)
+    values_ct = materialise(values_ct, like, leading=(len(marks.index),))
+    rest = state, kept, values_ct, materialise(state_ct, state), watched
+    shared = marks, adjoint, capacity
+    return _backward(problem[:4], perturbed[:4], shared, rest)
 
-    def back(j, carry, end):
-        state, begun, dx, work, state_ct, grads = carry
-        i = end - 1 - j
+
+def _forward(problem, marks, spacing, room):
+    def loop(problem, asked, marks, rest):
+        if spacing is None:
+            return None, march(problem, marks)
+        scheme, field, driver, y0 = problem
+        start = jax.eval_shape(lambda: scheme.init(field, driver.time(0), y0))
+        kept = Checkpoints.of(start, spacing, room)
+        return None, march(problem, marks, kept, Checkpoints.put)
+
+    return in_lanes(loop, problem, None, marks, ())[1]
+
+
+def _backward(problem, perturbed, shared, rest):
+    found, told = in_lanes(_back, problem, perturbed, shared, rest)
+    return *found, told
+
+
+def _back(problem, perturbed, shared, rest):
+    """The gradient of the problem; and in place of what is watched, the defect."""
+    scheme, field, driver, y0 = problem
+    marks, adjoint, capacity = shared
+    state, kept, values_ct, state_ct, watched = rest
+    wanted, held = eqx.partition(problem[:3], perturbed[:3])
+    # Increments are drawn ahead; only where the driver itself is differentiated is the draw
+    # inside what is linearised.
+    driver_wanted = bool(jtu.tree_leaves(wanted[2]))
+    work = adjoint.workspace(state, capacity, bool(jtu.tree_leaves(watched)))
+
+    def back(i, dx, carry):
+        state, begun, work, state_ct, grads = carry
         state, work = adjoint.recover(problem[:3], kept, work, i, state, begun, dx)
 
         def step(wanted, state):
@@ -127,28 +150,21 @@ def _integrate_backward(residuals, cotangents, perturbed, problem, marks, capaci
 
         _, pull, begun = jax.vjp(step, wanted, state, has_aux=True)
         wanted_ct, state_ct = pull(state_ct)
-        return state, begun, driver.increment(i - 1), work, state_ct, add(grads, wanted_ct)
+        return state, begun, work, state_ct, add(grads, wanted_ct)
 
     def stretch(carry, at):
         start, end, value_ct = at
-        state, begun, dx, work, state_ct, grads = carry
+        drawn, (state, begun, work, state_ct, grads) = carry
         _, pull = jax.vjp(scheme.value, state)
-        carry = state, begun, dx, work, add(state_ct, *pull(value_ct)), grads
-        carry = jax.lax.fori_loop(0, end - start, lambda j, c: back(j, c, end), carry)
-        return carry, None
+        carry = state, begun, work, add(state_ct, *pull(value_ct)), grads
+        return backwards(driver, start, end, drawn, carry, back), None
 
     steps = jnp.asarray(driver.steps)
     begun = scheme.begin(field, driver.time(steps), state)
-    carry = (
-        state,
-        begun,
-        driver.increment(steps - 1),
-        work,
-        materialise(state_ct, state),
-        jtu.tree_map(jnp.zeros_like, wanted),
-    )
+    grads = jtu.tree_map(jnp.zeros_like, wanted)
+    carry = stock(driver, steps - 1), (state, begun, work, state_ct, grads)
     carry, _ = scan(stretch, carry, (*marks.stretches, values_ct), reverse=True)
-    state, _, _, work, state_ct, grads = carry
+    state, _, work, state_ct, grads = carry[1]
 
     def start(wanted, y0):
         scheme, field, driver = eqx.combine(wanted, held)
@@ -165,4 +181,4 @@ def _integrate_backward(residuals, cotangents, perturbed, problem, marks, capaci
         defect = jnp.maximum(work, missed(scheme, state, start(wanted, y0)))
         return jnp.broadcast_to(defect, leaf.shape).astype(leaf.dtype)
 
-    return *found, jtu.tree_map(told, watched)
+    return found, jtu.tree_map(told, watched)

@@ -33,14 +33,14 @@ class FullBackprop(AbstractAdjoint):
             else:
                 # Not a `where`: a step off the end of the driver may have no finite gradient.
                 after = jax.lax.cond(i < driver.steps, advance, lambda state: state, state)
-            return (after, watch(scheme, after, diverged, i)), scheme.value(after)
+            return (after, watch(scheme, field, after, diverged, i)), scheme.value(after)
 
         start = scheme.init(field, driver.time(0), y0)
         if self.max_steps is not None:
             start = jtu.tree_map(
                 lambda leaf: jnp.where(driver.steps <= length, leaf, jnp.nan), start
             )
-        carry, values = jax.lax.scan(step, (start, watch(scheme, start)), jnp.arange(length))
+        carry, values = jax.lax.scan(step, (start, watch(scheme, field, start)), jnp.arange(length))
         values = jtu.tree_map(
             lambda first, rest: jnp.concatenate([first[None], rest])[marks.index],
             scheme.value(start),

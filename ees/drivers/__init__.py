@@ -4,7 +4,7 @@ A forward and a backward pass ask the driver for the same step and get the same 
 pass has to store noise.
 """
 
-from ees.drivers.base import AbstractDriver, Backwards, Clock, First, Increment
+from ees.drivers.base import Abreast, AbstractDriver, Backwards, Clock, First, Increment
 from ees.drivers.brownian import Brownian
 from ees.drivers.paths import (
     LATTICE,
@@ -17,6 +17,7 @@ from ees.drivers.paths import (
 
 
 __all__ = [
+    "Abreast",
     "AbstractDriver",
     "AbstractPath",
     "Backwards",

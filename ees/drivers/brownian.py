@@ -1,6 +1,7 @@
 """Brownian motion from a counter, and the normals that every random driver draws."""
 
 import dataclasses
+import math
 
 import equinox as eqx
 import jax, jax.numpy as jnp, jax.random as jr, jax.tree_util as jtu
@@ -9,6 +10,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from ees._pytree import add, scale
 from ees.drivers.base import AbstractDriver, Increment, fewer_steps, interval
+from ees.drivers.threefry import Words, normals, words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +32,22 @@ class Noise:
             for key, (shape, own) in zip(keys, self.leaves)
         ]
         return jtu.tree_unflatten(self.structure, draws)
+
+
+    def flat_normal(self, key, i, dtype) -> list[Float[Array, " size"]]:
+        """The standard normals of step `i`, leaf by leaf, not yet in shape."""
+        sizes = [math.prod(shape) for shape, _ in self.leaves]
+        return normals(key, i, sizes, [dtype if own is None else own for _, own in self.leaves])
+
+    def shaped(self, flat) -> PyTree[Array]:
+        """Flat leaves in their shapes."""
+        leaves = [leaf.reshape(shape) for leaf, (shape, _) in zip(flat, self.leaves)]
+        return jtu.tree_unflatten(self.structure, leaves)
+
+    @property
+    def size(self) -> int:
+        """How many numbers there are, at least 1."""
+        return max(1, sum(math.prod(shape) for shape, _ in self.leaves))
 
 
 def noise_of(shape) -> Noise:
@@ -66,7 +84,7 @@ class Brownian(AbstractDriver):
     **Raises:** as `Clock`; `ValueError` if `shape` is neither.
     """
 
-    key: PRNGKeyArray
+    key: PRNGKeyArray | Words
     t0: Float[Array, ""]
     t1: Float[Array, ""]
     steps: int | Int[Array, ""]
@@ -79,16 +97,35 @@ class Brownian(AbstractDriver):
         self._like = noise_of(shape)
 
     def increment(self, i):
-        def draw(j):
-            return self._like.normal(jr.fold_in(self.key, j), self.t0.dtype)
+        return self.drawn(self.draw(i))
 
-        if isinstance(self._draws, int) and self._draws == 1:
-            return Increment(self.dt, scale(jnp.sqrt(self.dt), draw(i)))
+    def draw(self, i):
+        # Flat: XLA vectorises over the last axis alone, and a state's may be short. `Abreast`
+        # asks with many keys at once, whose axis comes last.
+        def flat(j):
+            return self._like.flat_normal(self.key, j, self.t0.dtype)
+
+        if not self._coarse:
+            return scale(jnp.sqrt(self.dt), flat(i))
         first = i * self._draws
         total = jax.lax.fori_loop(
-            1, self._draws, lambda j, total: add(total, draw(first + j)), draw(first)
+            1, self._draws, lambda j, total: add(total, flat(first + j)), flat(first)
         )
-        return Increment(self.dt, scale(jnp.sqrt(self.dt / self._draws), total))
+        return scale(jnp.sqrt(self.dt / self._draws), total)
+
+    def laid_out(self):
+        return eqx.tree_at(lambda d: d.key, self, words(self.key))
+
+    def drawn(self, draw):
+        return Increment(self.dt, self._like.shaped(draw))
+
+    @property
+    def width(self):
+        return 0 if self._coarse else self._like.size
+
+    @property
+    def _coarse(self):
+        return not (isinstance(self._draws, int) and self._draws == 1)
 
     def coarsen(self, factor):
         steps = fewer_steps(self.steps, factor)

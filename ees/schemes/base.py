@@ -27,12 +27,18 @@ class AbstractScheme(eqx.Module):
       where a step solves an equation. Derivatives of the field are not counted.
     - `shared`: how many of those `begin` makes.
     - `algebraic`: whether the way back is exact in exact arithmetic, at every step size.
+    - `entrywise`: whether, but for the field, it treats every entry of the state by itself. Many
+      paths may then be computed as one state.
     """
 
     name: eqx.AbstractVar[str]
     evaluations: eqx.AbstractVar[int]
     shared: eqx.AbstractVar[int]
     algebraic: eqx.AbstractVar[bool]
+
+    @property
+    def entrywise(self) -> bool:
+        return False
 
     @abc.abstractmethod
     def init(self, field: AbstractField, t: Float[Array, ""], y: PyTree[Array]) -> State:
@@ -103,6 +109,10 @@ class Undo(AbstractScheme):
     @property
     def algebraic(self):
         return self.scheme.algebraic
+
+    @property
+    def entrywise(self):
+        return self.scheme.entrywise
 
     def spent(self, start, end, steps):
         return self.scheme.spent(start, end, steps)

@@ -40,6 +40,10 @@ class ReversibleHeun(AbstractScheme):
     shared: int = eqx.field(static=True, init=False, default=0)
     algebraic: bool = eqx.field(static=True, init=False, default=True)
 
+    @property
+    def entrywise(self):
+        return True
+
     def init(self, field, t, y):
         return ReversibleHeunState(y, y, field.coefficients(t, y))
 
@@ -109,6 +113,10 @@ class McCallumFoster(AbstractScheme):
     def evaluations(self) -> int:
         return 2 * self.base.evaluations
 
+    @property
+    def entrywise(self):
+        return True
+
     def init(self, field, t, y):
         return Pair(y, y)
 
@@ -176,6 +184,10 @@ class AsynchronousLeapfrog(AbstractScheme):
                     f"damping={damping}: allowed is every number above 0 and up to 1 but 1/2, "
                     "where the step cannot be undone."
                 )
+
+    @property
+    def entrywise(self):
+        return True
 
     def init(self, field, t, y):
         return Pair(y, field.coefficients(t, y))

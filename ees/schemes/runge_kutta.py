@@ -39,6 +39,10 @@ class RungeKutta(AbstractScheme):
     def evaluations(self) -> int:
         return self.tableau.stages
 
+    @property
+    def entrywise(self):
+        return True
+
     def init(self, field, t, y):
         return y
 

@@ -1,0 +1,132 @@
+"""`ensemble` solves many paths of one equation at once, on every core or device there is."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Literal
+
+import equinox as eqx
+import jax, jax.numpy as jnp, jax.tree_util as jtu
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+from jaxtyping import Array, PyTree
+
+from ees import drivers, fields
+from ees._pytree import as_arrays
+from ees.adjoints import AbstractAdjoint, RecursiveCheckpoint
+from ees.drivers import AbstractDriver
+from ees.fields import AbstractField
+from ees.schemes import AbstractScheme
+from ees.solve import Solution, solve
+
+
+# Entries of a state up to which the paths lie along its last axis.
+_SMALL = 16
+
+
+def ensemble(
+    field: AbstractField,
+    scheme: AbstractScheme,
+    driver: Callable[[PyTree[Array]], AbstractDriver],
+    y0: PyTree[Array] | Callable[[PyTree[Array]], PyTree[Array]],
+    each: PyTree[Array],
+    *,
+    adjoint: AbstractAdjoint | Literal["auto"] = RecursiveCheckpoint(),
+    save: Literal["end", "all"] | int = "end",
+    devices: list[jax.Device] | None = None,
+) -> Solution:
+    """Solves one equation along many paths.
+
+    Each path has the bits that `solve` gives it alone wherever the field computes entry by entry.
+    Against `jax.vmap` over `solve`: the gradient with respect to what all paths share is summed at
+    every step, where that keeps one for each path until the end, and the paths are dealt out to
+    the devices.
+
+    **Arguments:**
+
+    - `field`, `scheme`, `adjoint`, `save`: as for `solve`, the same for all paths.
+    - `driver`: a function from what is a path's own to its driver. The times and the number of
+      steps must be the same for all.
+    - `y0`: the start of every path, or a function from what is a path's own to its start.
+    - `each`: what is a path's own: random keys, or any tree of arrays with a leading axis
+      `(paths,)`.
+    - `devices`: where to compute; all of JAX's devices unless given. As many of them take part
+      as divide the number of paths. A CPU is one device, unless `jax_num_cpu_devices` is set
+      before it is first used: with one for each core, every core has its share.
+
+    **Returns:** a `Solution` whose `ys` and `diverged_at` have a leading axis `(paths,)`; so
+    have `state`, and `evaluations` where a scheme solves equations. `ts` is the same for all.
+
+    **Raises:** `ValueError` as `solve`, and if the leaves of `each` have no common leading axis
+    or the times or the steps differ.
+    """
+    paths = _paths(each)
+    devices = jax.devices() if devices is None else list(devices)
+    count = max(n for n in range(1, min(len(devices), paths) + 1) if paths % n == 0)
+    start = (
+        jax.vmap(y0)(each)
+        if callable(y0)
+        else jtu.tree_map(lambda leaf: jnp.broadcast_to(leaf, (paths, *leaf.shape)), as_arrays(y0))
+    )
+    small = sum(leaf.size for leaf in jtu.tree_leaves(start)) <= _SMALL * paths
+    axis = -1 if small else 0
+    start = jtu.tree_map(lambda leaf: jnp.moveaxis(leaf, 0, axis), as_arrays(start))
+    # Drawn out here, so that another function that draws is not another program.
+    abreast = drivers.Abreast.of(driver, each, axis)
+    problem = field, scheme, abreast, start, adjoint
+    if count == 1:
+        return _solve(*problem, save)
+    return _dealt_out(problem, save, tuple(devices[:count]))
+
+
+def _solve(field, scheme, driver, start, adjoint, save) -> Solution:
+    axis, paths = driver.axis, driver.paths
+    wide = fields.Abreast.of(field, axis)
+    found = solve(wide, scheme, driver, start, adjoint=adjoint, save=save)
+    return Solution(
+        ts=found.ts,
+        ys=jtu.tree_map(lambda leaf: jnp.moveaxis(leaf, axis or 1, 0), found.ys),
+        state=jtu.tree_map(lambda leaf: jnp.moveaxis(leaf, axis, 0), found.state),
+        evaluations=jnp.broadcast_to(found.evaluations, (paths,)),
+        diverged_at=found.diverged_at,
+    )
+
+
+@eqx.filter_jit
+def _dealt_out(problem, save, devices):
+    """Each device has a share of the paths, and of everything else a copy."""
+    arrays, rest = eqx.partition(problem, eqx.is_array)
+    everywhere, by_path = PartitionSpec(), PartitionSpec("paths")
+    axis = problem[2].axis
+
+    def dealt(leaf):
+        return PartitionSpec(*[None] * (leaf.ndim - 1), "paths") if axis else by_path
+
+    specs = eqx.tree_at(
+        lambda at: (at[2].own, at[3]),
+        jtu.tree_map(lambda _: everywhere, arrays),
+        jtu.tree_map(dealt, (arrays[2].own, arrays[3])),
+    )
+
+    def share(arrays):
+        problem = list(eqx.combine(arrays, rest))
+        problem[2] = dataclasses.replace(problem[2], paths=problem[2].paths // len(devices))
+        return _solve(*problem, save)
+
+    return jax.shard_map(
+        share,
+        mesh=Mesh(np.array(devices), "paths"),
+        in_specs=(specs,),
+        out_specs=Solution(everywhere, by_path, by_path, by_path, by_path),
+        check_vma=False,
+    )(arrays)
+
+
+def _paths(each) -> int:
+    shapes = [jnp.shape(leaf) for leaf in jtu.tree_leaves(each)]
+    lengths = {shape[:1] for shape in shapes}
+    if len(lengths) != 1 or lengths == {()} or lengths == {(0,)}:
+        raise ValueError(
+            f"each has leaves of the shapes {shapes}: they must have a common first axis, one "
+            "entry for each path."
+        )
+    return lengths.pop()[0]
