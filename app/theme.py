@@ -47,6 +47,7 @@ STYLES = {
     "reference": Style("#8f8f8f", (), ("dot", "o"), 3.0),
     "guide": Style("#8f8f8f", (1, 2), ("dot", "o"), 1.5),
     "floor": Style("#888888", (2, 4), ("dot", "o"), 1.5),
+    "guide": Style("#888888", (10, 4), ("dot", "o"), 1.5),
 }
 # Eigenvalues are told apart by where they lie; the ones that make a scheme blow up stand out.
 STYLES |= {
@@ -60,9 +61,19 @@ _SPARE = Style("#777777", (3, 2, 1, 2), ("y", "o"))
 CURSOR = Style("#888888", (4, 2), ("dot", "o"), 1.5)
 
 
+# What else belongs to a scheme is thinner than the scheme, and dashed and marked otherwise.
+_SECOND = {"dash": (1, 4), "marker": ("x", "X"), "width": 1.5}
+
+
 def style(key: str) -> Style:
-    """The style of a series by its key; a key that nobody has styled yet gets a plain one."""
-    return STYLES.get(key, _SPARE)
+    """The style of a series by its key; a key that nobody has styled yet gets a plain one.
+
+    A key `"EES25/..."` is of something beside the scheme: in its colour, with other strokes.
+    """
+    name, _, second = key.partition("/")
+    if name not in STYLES:
+        return _SPARE
+    return dataclasses.replace(STYLES[name], **_SECOND) if second else STYLES[name]
 
 
 PRINT = {

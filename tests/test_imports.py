@@ -27,8 +27,8 @@ ALLOWED = {
     "adjoints": {"_pytree", "drivers", "fields", "schemes"},
     "solve": {"_pytree", "drivers", "fields", "schemes", "adjoints"},
     "models": {"drivers", "fields"},
-    "diagnostics": {"_pytree", "drivers", "fields", "schemes", "adjoints", "solve"},
-    "questions": {"results", "drivers", "schemes", "solve", "diagnostics"},
+    "diagnostics": {"_pytree", "trees", "drivers", "fields", "schemes", "adjoints", "solve"},
+    "questions": {"results", "drivers", "schemes", "adjoints", "solve", "diagnostics"},
     "experiment": {"results", "drivers", "fields", "schemes", "solve", "models", "questions"},
 }
 # What each room may build on, from the left to the right; nothing imports to its right.

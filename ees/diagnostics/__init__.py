@@ -3,6 +3,7 @@
 from ees.diagnostics.convergence import Convergence, convergence
 from ees.diagnostics.critical_step import CriticalStep, Spectrum, critical_step, spectrum
 from ees.diagnostics.error_curve import ErrorCurve
+from ees.diagnostics.expected_order import Brackets, brackets, expected_orders, recovery_order
 from ees.diagnostics.gradients import GradientDiscrepancy, gradient_discrepancy
 from ees.diagnostics.memory import Memory, memory
 from ees.diagnostics.reconstruction import Reconstruction, reconstruction
@@ -15,6 +16,7 @@ from ees.diagnostics.stability import (
 
 
 __all__ = [
+    "Brackets",
     "CROSS_SECTIONS",
     "Convergence",
     "CriticalStep",
@@ -24,12 +26,15 @@ __all__ = [
     "Memory",
     "Reconstruction",
     "Spectrum",
+    "brackets",
     "convergence",
     "critical_step",
+    "expected_orders",
     "gradient_discrepancy",
     "linear_stability",
     "mean_square_stability",
     "memory",
     "reconstruction",
+    "recovery_order",
     "spectrum",
 ]

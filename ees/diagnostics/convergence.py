@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from ees._pytree import as_arrays, distance
 from ees.diagnostics.error_curve import ErrorCurve, error_curve
-from ees.diagnostics.gradients import half_square
+from ees.diagnostics.gradients import Float64, float64, half_square
 from ees.drivers import AbstractDriver, Brownian, divisors
 from ees.fields import AbstractField
 from ees.schemes import RK4, AbstractScheme
@@ -73,8 +73,8 @@ def convergence(
       near: by $(h_\\text{fine}/h)^p$ of themselves at order $p$.
     - `exact`: `exact(ts, ws)`, the solution at evenly spaced times `(points,)` of a path with
       the values `ws` `(points, noise)`, as in `ees.Model`; it is given `fine + 1` points.
-    - `reference`: the scheme of the reference solution, where there is no `exact`. Taken equal
-      to `scheme`, it shows convergence, but not to what.
+    - `reference`: the scheme of the reference solution, where there is no `exact`; it runs in
+      float64 where JAX has that. Taken equal to `scheme`, it shows convergence, but not to what.
     - `functional`: $\\phi$, from a value to a scalar, for the weak error.
     - `paths`, `key`: how many paths; path `i` is that of `fold_in(key, i)`, and the key is
       `jr.key(0)` unless given. `batch`: how many paths are held in memory at a time.
@@ -110,12 +110,13 @@ def convergence(
     end, largest, gain = (np.where(diverged, np.inf, errors) for errors in (end, largest, gain))
     gain = gain * np.where(gain.mean(axis=1, keepdims=True) < 0, -1, 1)
     hs = float(some.t1 - some.t0) / counts
-    with np.errstate(divide="ignore"):
-        logarithm = np.log(largest)
+    # A path may have left for 1e200 and still be a number.
+    with np.errstate(divide="ignore", over="ignore"):
+        logarithm, square = np.log(largest), end**2
     return Convergence(
         steps=counts,
         hs=hs,
-        strong=error_curve(hs, end**2, np.sqrt, floor),
+        strong=error_curve(hs, square, np.sqrt, floor),
         weak=error_curve(hs, gain, lambda mean: np.maximum(mean, 0), weak_floor, signed=True),
         pathwise=error_curve(hs, logarithm, np.exp, floor),
         evaluations=evaluations.mean(axis=1),
@@ -129,10 +130,11 @@ def _compare(drivers, field, scheme, y0, solution, functional, counts, times):
     """Errors `(counts, paths)`: at the end, the largest, of the functional; and evaluations.
     Then the size and the functional of the solution itself at the end, `(paths,)`."""
     how, resolution = solution
+    double = jax.config.jax_enable_x64
     if isinstance(how, AbstractScheme):
-        wanted = _run(field, how, drivers, y0, resolution, times).ys
+        wanted = _run(field, how, drivers, y0, resolution, times, double).ys
     else:
-        wanted = _known(how, drivers, resolution, times)
+        wanted = _known(how, drivers, resolution, times, double)
     end = _last(wanted)
     value = jax.vmap(functional)(end)
 
@@ -146,17 +148,23 @@ def _compare(drivers, field, scheme, y0, solution, functional, counts, times):
     return *jax.lax.map(at, counts), size, value
 
 
-def _run(field, scheme, drivers, y0, steps, times):
+def _run(field, scheme, drivers, y0, steps, times, double=False):
+    if double:
+        field, y0 = float64(field), float64(y0)
+
     def along(driver):
         # The same number of steps for all paths: a loop whose length is batched is no loop.
-        return solve(field, scheme, driver.with_steps(steps), y0, save=times + 1)
+        driver = driver.with_steps(steps)
+        driver = Float64(driver) if double else driver
+        return solve(field, scheme, driver, y0, save=times + 1)
 
     return eqx.filter_vmap(along)(drivers)
 
 
-def _known(exact, drivers, points, times):
+def _known(exact, drivers, points, times, double):
     def along(driver):
         driver = driver.with_steps(points)
+        driver = Float64(driver) if double else driver
         dws = jax.vmap(driver.increment)(jnp.arange(points)).dw
         if isinstance(dws, tuple):
             ts = driver.time(jnp.arange(times + 1) * (points // times))

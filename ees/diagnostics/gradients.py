@@ -82,8 +82,8 @@ def gradient_discrepancy(
                 f"fine={fine}: with another number of steps {type(driver).__name__} is another "
                 "path; take ees.BrownianPath, which is the same one."
             )
-        finer = _Float64(driver.with_steps(fine))
-        finer = _exact(_float64(field), RK4(), finer, _float64(y0), StoredStates(fine), loss)
+        finer = Float64(driver.with_steps(fine))
+        finer = _exact(float64(field), RK4(), finer, float64(y0), StoredStates(fine), loss)
     driver = driver.with_steps(jnp.asarray(driver.steps, jnp.int32))
     found = _compare(field, scheme, driver, y0, adjoint, loss, StoredStates(max_steps))
     if finer is None:
@@ -99,7 +99,7 @@ def _gradient(field, scheme, driver, y0, adjoint, loss):
         return loss(jtu.tree_map(lambda leaf: leaf[0], end))
 
     # Sixty-four bits for the comparison itself, whatever the gradient was computed in.
-    return ravel_pytree(_float64(eqx.filter_grad(objective)((field, y0))))[0]
+    return ravel_pytree(float64(eqx.filter_grad(objective)((field, y0))))[0]
 
 
 _exact = eqx.filter_jit(_gradient)
@@ -108,7 +108,7 @@ _exact = eqx.filter_jit(_gradient)
 @eqx.filter_jit
 def _compare(field, scheme, driver, y0, adjoint, loss, exact):
     found = _gradient(field, scheme, driver, y0, adjoint, loss)
-    wanted = _gradient(_float64(field), scheme, _Float64(driver), _float64(y0), exact, loss)
+    wanted = _gradient(float64(field), scheme, Float64(driver), float64(y0), exact, loss)
     norm = jnp.linalg.norm(wanted)
     return GradientDiscrepancy(
         relative_l2=jnp.linalg.norm(found - wanted) / norm,
@@ -118,7 +118,7 @@ def _compare(field, scheme, driver, y0, adjoint, loss, exact):
     )
 
 
-class _Float64(AbstractDriver):
+class Float64(AbstractDriver):
     """The same increments in float64: drawn there afresh, they would be other numbers."""
 
     driver: AbstractDriver
@@ -136,13 +136,13 @@ class _Float64(AbstractDriver):
         return self.driver.steps
 
     def with_steps(self, steps):
-        return _Float64(self.driver.with_steps(steps))
+        return Float64(self.driver.with_steps(steps))
 
     def increment(self, i) -> Increment:
-        return Increment(self.dt, _float64(self.driver.increment(i).dw))
+        return Increment(self.dt, float64(self.driver.increment(i).dw))
 
 
-def _float64(tree):
+def float64(tree):
     return jtu.tree_map(
         lambda leaf: leaf.astype(jnp.float64) if eqx.is_inexact_array(leaf) else leaf, tree
     )

@@ -1,13 +1,20 @@
 """The questions that a page asks: an experiment in, pictures of numbers out."""
 
 from ees.questions.base import Choice, Number, Question
+from ees.questions.convergence import CONVERGENCE
 from ees.questions.gradients import GRADIENTS
 from ees.questions.paths import PATHS
 from ees.questions.reversal import REVERSAL
 from ees.questions.stability import STABILITY
 
 
-VIEWS = {"paths": PATHS, "reversal": REVERSAL, "gradients": GRADIENTS, "stability": STABILITY}
+VIEWS = {
+    "paths": PATHS,
+    "reversal": REVERSAL,
+    "gradients": GRADIENTS,
+    "stability": STABILITY,
+    "convergence": CONVERGENCE,
+}
 """Name of a view -> name of a part -> what that part asks; the first part is the default."""
 
 CHOICES = {

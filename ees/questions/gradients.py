@@ -46,7 +46,7 @@ def gradients(experiment) -> Iterator[Report]:
         found = gradient_discrepancy(*experiment.problem(name, steps), max_steps=bound)
         return float(found.relative_l2), float(found.cosine)
 
-    for table, progress in sweep(experiment, COUNTS, measure):
+    for table, progress in sweep(experiment, "gradient", COUNTS, measure):
         errors = (
             *curves(experiment, table, 0, log=True),
             floor(experiment, horizon / max(COUNTS), horizon / min(COUNTS)),

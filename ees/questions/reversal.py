@@ -69,7 +69,7 @@ def reversal(experiment) -> Iterator[Report]:
     def measure(name, steps):
         return (float(reconstruction(*experiment.problem(name, steps)).error[0]),)
 
-    for table, progress in sweep(experiment, COUNTS, measure):
+    for table, progress in sweep(experiment, "reconstruction", COUNTS, measure):
         errors = (
             *curves(experiment, table, 0, log=True),
             floor(experiment, horizon / max(COUNTS), horizon / min(COUNTS)),
