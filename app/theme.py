@@ -47,7 +47,6 @@ STYLES = {
     "reference": Style("#8f8f8f", (), ("dot", "o"), 3.0),
     "guide": Style("#8f8f8f", (1, 2), ("dot", "o"), 1.5),
     "floor": Style("#888888", (2, 4), ("dot", "o"), 1.5),
-    "guide": Style("#888888", (10, 4), ("dot", "o"), 1.5),
 }
 # Eigenvalues are told apart by where they lie; the ones that make a scheme blow up stand out.
 STYLES |= {

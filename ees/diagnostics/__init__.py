@@ -12,6 +12,7 @@ from ees.diagnostics.stability import (
     CrossSection,
     linear_stability,
     mean_square_stability,
+    reversal_defect,
 )
 
 
@@ -36,5 +37,6 @@ __all__ = [
     "memory",
     "reconstruction",
     "recovery_order",
+    "reversal_defect",
     "spectrum",
 ]

@@ -32,6 +32,28 @@ def linear_stability(
     return _radius(step_matrices(scheme, coordinates_of(scheme), jnp.asarray(z, complex)))
 
 
+def reversal_defect(
+    scheme: AbstractScheme, z: complex | Complex[np.ndarray, "..."]
+) -> Float[np.ndarray, "..."]:
+    """How far a step and a step back miss the start on $y' = \\lambda y$, at $z = \\lambda h$.
+
+    $|1 - R(z) R(-z)|$: exactly $|z|^6 / 64$ for EES(2,5), whatever its parameter, and 0 for a
+    scheme that is reversible by algebra.
+
+    **Arguments:** `scheme`: any scheme; `z`: complex numbers in an array of any shape, or one.
+
+    **Returns:** a NumPy array of the shape of `z`, relative to the state.
+
+    **Reference:** arXiv 2509.20599, linear stability.
+    """
+    z = np.asarray(z, complex)
+    if scheme.algebraic:
+        return np.zeros(z.shape)
+    coordinates = coordinates_of(scheme)
+    there, back = (step_matrices(scheme, coordinates, jnp.asarray(w)) for w in (z, -z))
+    return np.abs(1 - np.asarray(there @ back)[..., 0, 0])
+
+
 def mean_square_stability(
     scheme: AbstractScheme,
     lambda_dt: complex | Complex[np.ndarray, "..."],

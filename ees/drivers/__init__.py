@@ -4,7 +4,7 @@ A forward and a backward pass ask the driver for the same step and get the same 
 pass has to store noise.
 """
 
-from ees.drivers.base import AbstractDriver, Backwards, Clock, Increment
+from ees.drivers.base import AbstractDriver, Backwards, Clock, First, Increment
 from ees.drivers.brownian import Brownian
 from ees.drivers.paths import (
     LATTICE,
@@ -23,6 +23,7 @@ __all__ = [
     "Brownian",
     "BrownianPath",
     "Clock",
+    "First",
     "FractionalBrownian",
     "Increment",
     "LATTICE",

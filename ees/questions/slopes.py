@@ -38,12 +38,13 @@ def guides(
     usable: Sequence[Bool[np.ndarray, " points"]],
     orders: Mapping[str, float],
     sign: int = 1,
+    bound: bool = False,
 ) -> tuple[Series, ...]:
     """A line of the slope that theory gives for each different order, a little below its points.
 
     **Arguments:** `series`, `usable`: the curves, and which of their points may count; `orders`:
     the key of a curve -> its order, no line where that is not positive and finite; `sign`: as
-    for `slope`.
+    for `slope`; `bound`: whether theory gives no more than the least slope.
     """
     found: dict[float, Series] = {}
     for curve, counts in zip(series, usable):
@@ -55,14 +56,16 @@ def guides(
         middle = np.exp(np.log(x).mean()), np.exp(np.log(y).mean())
         line = _BELOW * middle[1] * (ends / middle[0]) ** (sign * order)
         key = "guide" if not found else f"guide/{len(found) + 1}"
-        found[order] = Series(key, f"slope {sign * order:.3g} (theory)", ends, line)
+        words = f"slope {sign * order:.3g} (theory{', at least' * bound})"
+        found[order] = Series(key, words, ends, line)
     return tuple(found.values())
 
 
-def spoken(label: str, fitted: float, order: float) -> str:
-    """A curve's slope in words: fitted, and what theory gives."""
+def spoken(label: str, fitted: float, order: float, bound: bool = False) -> str:
+    """A curve's slope in words: fitted, and what theory gives, or no less than that."""
     words = f"{label} {fitted:.2f}" if math.isfinite(fitted) else f"{label} none that fits"
-    return words + (f" (theory {order:.3g})" if math.isfinite(order) else "")
+    theory = f" (theory {'at least ' * bound}{order:.3g})"
+    return words + (theory if math.isfinite(order) else "")
 
 
 def _finest(series, usable, sign) -> tuple[Float[np.ndarray, " few"], Float[np.ndarray, " few"]]:
