@@ -24,15 +24,16 @@ VIEW = View(
         ),
         "weak": Part(
             "Weak",
-            "The error in a mean: here of the square of the drawn component at the end. Both means "
-            "are over the same paths, so that what their samples share cancels; what is left is "
-            "the band, and an error below it cannot be told from 0." + _READ,
+            "The error in a mean: here of the square of the drawn component at the end. Both "
+            "means are over the same paths, so that what their samples share cancels; what is "
+            "left is the band, and an error below it cannot be told from 0." + _READ,
         ),
         "pathwise": Part(
             "Pathwise",
             "The largest error along a path, at times that all step sizes share, and of all paths "
             "the typical one: the mean is of logarithms, which a rare bad path does not decide. "
-            "On a rough path of Hurst index H the order falls, to 2H - 1/2 where noises do not commute."
+            "On a rough path of Hurst index H the order falls, to 2H - 1/2 where noises do not "
+            "commute."
             + _READ,
         ),
     },

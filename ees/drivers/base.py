@@ -303,6 +303,49 @@ class First(AbstractDriver):
         return self.driver.increment(i)
 
 
+class First(AbstractDriver):
+    """The first `steps` steps of another driver: the same path and steps, up to an earlier end.
+
+    With another number of steps it ends elsewhere, and its steps are as long.
+
+    **Arguments:** `driver`: of at least so many steps; `steps`: a positive integer, or a traced
+    one.
+
+    **Raises:** `ValueError` if `steps` is less than 1, or more than the driver has. A traced one
+    cannot be checked.
+    """
+
+    driver: AbstractDriver
+    steps: int | Int[Array, ""]
+
+    def __check_init__(self):
+        check_count(self.steps)
+        self.check_steps(self.steps)
+
+    @property
+    def t0(self):
+        return self.driver.t0
+
+    @property
+    def t1(self):
+        return self.driver.time(self.steps)
+
+    @property
+    def dt(self):
+        return self.driver.dt
+
+    def check_steps(self, steps):
+        if not any(isinstance(n, jax.core.Tracer) for n in (steps, self.driver.steps)):
+            if steps > self.driver.steps:
+                raise ValueError(
+                    f"steps={int(steps)}: the driver that it is the beginning of has "
+                    f"{int(self.driver.steps)}."
+                )
+
+    def increment(self, i):
+        return self.driver.increment(i)
+
+
 def interval(t0, t1, steps, dtype):
     """The ends of a time interval as arrays, and the number of steps, once they are looked at."""
     dtype = jnp.result_type(float if dtype is None else dtype)

@@ -27,7 +27,7 @@ FINE = 5040
 
 CHOICES = {
     "against": Choice("Against", {"h": "step size", "evaluations": "field evaluations"}),
-    "paths": Number("Paths", 256, 8, 2048, whole=True, log=True),
+    "samples": Number("Paths", 256, 8, 2048, whole=True, log=True),
 }
 
 _AXES = {
@@ -70,7 +70,7 @@ def accuracy(kind: str, experiment) -> Iterator[Report]:
     **Arguments:** `kind`: `"strong"`, `"weak"` or `"pathwise"`. One measurement has all three;
     the weak error alone depends on the component.
     """
-    model, paths = experiment.subject, int(experiment.choice("paths"))
+    model, paths = experiment.subject, int(experiment.choice("samples"))
 
     def measure(name, component):
         counts = FINER if model.noise_shape is None else COUNTS
@@ -94,7 +94,7 @@ def accuracy(kind: str, experiment) -> Iterator[Report]:
         return f"{experiment.scheme(name).name} at every step size{many}"
 
     pieces = (experiment.component if kind == "weak" else 0,)
-    steps = gather(experiment, "convergence", pieces, measure, words, choices=("paths",))
+    steps = gather(experiment, "convergence", pieces, measure, words, choices=("samples",))
     for table, progress in steps:
         found = {name: result for (name, _), result in table.items()}
         yield _report(experiment, found, progress)
@@ -119,7 +119,7 @@ def _report(experiment, found, progress) -> Report:
         if len(curve.x)
     ]
     model, one = experiment.subject, experiment.subject.noise_shape is None
-    many = "" if one else f" over {experiment.choice('paths')} paths, in bands of 95 per cent"
+    many = "" if one else f" over {experiment.choice('samples')} paths, in bands of 95 per cent"
     plot = dataclasses.replace(
         _blank(kind),
         title=f"{model.title}: {kind} error",

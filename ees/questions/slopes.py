@@ -12,7 +12,7 @@ from ees.results import Series
 # A fit rests on the finest points: the coarse ones are not yet on a line.
 _FITTED = 6
 # Points this close to round-off, in its units, bend away from the line.
-_CLEAR = 100.0
+_CLEAR = 1000.0
 # A guide stands clear of the points that it is to be compared with.
 _BELOW = 0.4
 

@@ -93,7 +93,7 @@ def decades(series: Sequence[Series], unit: float) -> tuple[float, float]:
     """Whole decades around errors, from two below the rounding unit to 1000 at the most."""
     values = np.concatenate([s.y for s in series] + [[unit]])
     highest = min(values.max(initial=unit), 1e3)
-    return unit / 100, 10.0 ** np.ceil(np.log10(highest) + 0.3)
+    return unit / 100, float(10.0 ** np.ceil(np.log10(highest) + 0.3))
 
 
 def around(series: Sequence[Series], unit: float) -> tuple[float, float]:

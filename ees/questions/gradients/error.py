@@ -99,8 +99,9 @@ def _plots(experiment, table) -> tuple[Plot, ...]:
         series=lines,
         window=decades(lines, experiment.unit),
         cursor=h,
-        caption=f"The relative error of the gradient by {means(experiment)} against {exact}; dotted, "
-        f"the scheme's own error against a fine solution. {_at(experiment, errors, '{:.1e}')}"
+        caption=f"The relative error of the gradient by {means(experiment)} against {exact}; "
+        f"dotted, the scheme's own error against a fine solution. "
+        f"{_at(experiment, errors, '{:.1e}')}"
         + (f" Fitted slopes: {', '.join(slopes)}." if slopes else ""),
     )
     cosine = dataclasses.replace(
@@ -123,7 +124,7 @@ def _plots(experiment, table) -> tuple[Plot, ...]:
 
 
 def _orders(experiment) -> dict[str, float]:
-    """The order of each scheme's adjoint error; not finite where there is no theory, or no error."""
+    """The order of each scheme's adjoint error; not finite without a theory, or an error."""
     kind, noise = experiment.choice("adjoint"), experiment.subject.noise_shape is not None
     found = {}
     for name in experiment.schemes:

@@ -93,11 +93,11 @@ def _plots(experiment, errors, cosines) -> tuple[Plot, ...]:
     least = [f"{s.label} {s.y.min():.4f}" for s in cosines if len(s.x)]
     error = dataclasses.replace(
         _BLANKS[0],
-        title=f"{model.title}: gradient over the horizon, by {means(experiment)}, h = {h:.4g}",
+        title=f"{model.title}: gradient up to T by {means(experiment)}, h = {h:.4g}",
         series=lines,
         window=decades(lines, experiment.unit),
-        caption=f"The relative error of the gradient by {means(experiment)} for a loss at T, all with "
-        f"the step h = {h:.4g}"
+        caption=f"The relative error of the gradient by {means(experiment)} for a loss at T, all "
+        f"with the step h = {h:.4g}"
         + (f": {'; '.join(grown)}." if grown else ". Nothing is measured yet."),
     )
     cosine = dataclasses.replace(

@@ -9,13 +9,12 @@ import numpy as np
 
 from ees.questions.base import Question
 from ees.questions.gradients.measure import CHOICES, discrepancy, fine, means, verdict
+from ees.questions.window import clipped
 from ees.results import Axis, Plot, Report, Series
 
 
 # With more entries than this, names would fill the page.
 _NAMED = 12
-# How far a wild entry may leave the window, in its spans: a screen cannot hold 1e300.
-_BEYOND = 9.0
 # Where the two marks of a scheme stand, between two whole numbers.
 _ROOM = 0.7
 
@@ -32,7 +31,7 @@ _BLANKS = (
 
 
 def by_parameter(experiment) -> Iterator[Report]:
-    """Every entry of the gradient of |y(T)|^2 / 2: of a fine solution, exact, and by the adjoint."""
+    """Every entry of the gradient of |y(T)|^2 / 2: finely solved, exact, and by the adjoint."""
     truth = fine(experiment)
     index = np.arange(1, len(truth) + 1, dtype=float)
     series = [Series("reference", "fine solution", index, truth, look="bars")]
@@ -59,10 +58,7 @@ def by_parameter(experiment) -> Iterator[Report]:
     low, high = (float(end(np.concatenate(spread))) for end in (np.min, np.max))
     margin = 0.1 * (high - low) + 1e-12
     window = low - margin, high + margin
-    far = _BEYOND * (window[1] - window[0])
-    series = [
-        dataclasses.replace(s, y=np.clip(s.y, window[0] - far, window[1] + far)) for s in series
-    ]
+    series = [dataclasses.replace(s, y=clipped(s.y, window)) for s in series]
     plot = dataclasses.replace(
         _BLANKS[0],
         title=f"{experiment.subject.title}: gradient by parameter, by {means(experiment)}",
