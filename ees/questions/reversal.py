@@ -84,5 +84,5 @@ def reversal(experiment) -> Iterator[Report]:
         yield Report((along_time, against_h), tuple(messages), *progress)
 
 
-REVERSAL = {"error": Question(reversal, _BLANKS, steady=True)}
+REVERSAL = {"error": Question(reversal, _BLANKS, steady=True, played=True)}
 """The parts of the view."""
