@@ -58,6 +58,7 @@ STYLES |= {
 _SPARE = Style("#777777", (3, 2, 1, 2), ("y", "o"))
 
 CURSOR = Style("#888888", (4, 2), ("dot", "o"), 1.5)
+MOMENT = Style("#888888", (1, 2), ("dot", "o"), 1.5)
 
 
 def style(key: str) -> Style:
