@@ -13,7 +13,7 @@ import ees
 from ees import Experiment
 from ees.drivers import LATTICE
 from ees.experiment import STEP_COUNTS
-from ees.questions import VIEWS
+from ees.questions import CHOICES, VIEWS
 from ees.questions.gradients import COUNTS as GRADIENT_COUNTS
 from ees.questions.reversal import COUNTS as REVERSAL_COUNTS
 
@@ -325,3 +325,9 @@ def test_float32_is_of_the_schemes_and_the_reference_stays_float64():
     np.testing.assert_array_equal(_curves(one)["reference"].y, _curves(other)["reference"].y)
     apart = np.abs(_curves(one)["EES25"].y - _curves(other)["EES25"].y)
     assert 1e-9 < apart.max() < 1e-4
+
+
+def test_a_name_to_choose_by_means_one_thing_everywhere():
+    for view, part in PARTS:
+        for name, choice in VIEWS[view][part].choices.items():
+            assert CHOICES[name] == choice, name

@@ -145,7 +145,7 @@ def test_a_phase_portrait_is_that_of_an_independent_computation(component, again
         seed=3,
         schemes=("EES25", "RK4"),
         component=component,
-        choices={"against": against},
+        choices={"second": against},
     )
     (plot,) = ees.run(experiment).plots
     ws = np.asarray(experiment.problem("EES25", 60).driver.values).reshape(-1)
@@ -188,7 +188,7 @@ def test_one_scale_for_both_axes_where_both_components_are_of_one_kind():
             model="kepler",
             schemes=("EES25",),
             component=component,
-            choices={"against": against},
+            choices={"second": against},
         )
         return ees.run(experiment).plots[0].square
 

@@ -33,7 +33,7 @@ _PHASE = (
         square=True,
     ),
 )
-_AGAINST = Component("Vertical axis", default=1, low=0, high=63, whole=True)
+_SECOND = Component("Vertical axis", default=1, low=0, high=63, whole=True)
 
 
 class _Path(NamedTuple):
@@ -81,7 +81,7 @@ def paths(experiment) -> Iterator[Report]:
 def phase(experiment) -> Iterator[Report]:
     """One component against another, along the same path."""
     model = experiment.subject
-    across, up = experiment.component, _AGAINST.of(experiment, "against")
+    across, up = experiment.component, _SECOND.of(experiment, "second")
     symbols = model.components[across], model.components[up]
     axes = {"x": Axis("solution", symbols[0]), "y": Axis("solution", symbols[1])}
     if across == up:
@@ -200,7 +200,7 @@ def _then(diverged_at: float) -> str:
 
 PATHS = {
     "time": Question(paths, _TIME, played=True),
-    "phase": Question(phase, _PHASE, choices={"against": _AGAINST}, played=True),
+    "phase": Question(phase, _PHASE, choices={"second": _SECOND}, played=True),
     "ensemble": ENSEMBLE,
 }
 """The parts of the view."""
