@@ -257,12 +257,13 @@ class TestWorkers:
         assert found[1]["temp_bytes"] > 0
         json.dumps(found, allow_nan=False)
 
-    def test_results_cross_the_pipe_to_the_bit(self, workers):
+    def test_results_cross_the_pipe(self, workers):
         work = plan.neural(4, 2, 2, dtype="float64")
         found = result(workers, "EES25 + Reversible", "gradient", work)
-        np.testing.assert_array_equal(found, gradient("EES25 + Reversible", work))
+        here = gradient("EES25 + Reversible", work)
+        np.testing.assert_allclose(found, here, rtol=1e-12, atol=1e-14)
 
     def test_an_error_is_told_and_the_worker_lives(self, workers):
         with pytest.raises(Failed, match="TypeError"):
             workers["ours"].ask("load")
-        assert workers["ours"].ask("facts")["platform"]
+        assert workers["ours"].ask("device") == jax.devices()[0].device_kind

@@ -14,10 +14,11 @@ import pathlib
 import platform
 import subprocess
 import sys
+from importlib import metadata
 
 from tests.benchmarks import accuracy, plan, report
 from tests.benchmarks.goals import check
-from tests.benchmarks.rounds import ROOT, Failed, Worker, run_race
+from tests.benchmarks.rounds import ROOT, Worker, run_race
 from tests.benchmarks.torchsde_environment import PACKAGES, torchsde_python
 
 
@@ -54,11 +55,18 @@ def main() -> None:
     name = options.name or (None if options.quick else "gpu" if options.gpu else "cpu")
     path = FOLDER / f"{name}.json" if name else None
 
-    libraries = ["ours", "diffrax_peer"]
+    pythons = {"ours": sys.executable, "diffrax_peer": sys.executable}
+    versions = {"Python": platform.python_version()}
+    versions |= {name: metadata.version(name) for name in ("jax", "jaxlib", "diffrax")}
     if not (options.quick or options.gpu):
-        libraries.append("torchsde_peer")
+        python, reason = torchsde_python()
+        if python is None:
+            print(f"Without torchsde: {reason}", flush=True)
+        else:
+            pythons["torchsde_peer"] = python
+            versions |= dict(package.split("==") for package in PACKAGES)
     wanted = set(options.only or sections)
-    results = _results(options, path)
+    results = _results(options, path, versions)
 
     def keep(where, key, found, lines):
         where[key] = found
@@ -68,7 +76,7 @@ def main() -> None:
 
     for cores in sorted({race.cores for race in races.values()}):
         chosen = [key for key in races if key in wanted and races[key].cores == cores]
-        with _crew(libraries if chosen else (), cores, options) as workers:
+        with _crew(pythons if chosen else {}, cores, options) as workers:
             for key in chosen:
                 found = {
                     "date": datetime.date.today().isoformat(),
@@ -78,7 +86,8 @@ def main() -> None:
                     "entries": run_race(races[key], workers, options.rounds),
                 }
                 keep(results["races"], key, found, report.lines_of(key, found))
-    with _crew(libraries[:2] if wanted & exact.keys() else (), 1, options, precise=True) as workers:
+    pythons.pop("torchsde_peer", None)
+    with _crew(pythons if wanted & exact.keys() else {}, 1, options, precise=True) as workers:
         for key in [key for key in exact if key in wanted]:
             found = getattr(accuracy, key)(workers, *exact[key])
             keep(results, key, found, [key, *(f"  {row}" for row in found)])
@@ -89,43 +98,31 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def _crew(libraries, cores, options, precise=False):
-    """A worker for each library that can be had, on the last cores that we may use."""
+def _crew(pythons, cores, options, precise=False):
+    """A worker for each library, in its Python, on the last cores that we may use."""
     allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     pinned = allowed[-cores:] if allowed and not options.gpu else None
     where = {"JAX_PLATFORMS": "cuda" if options.gpu else "cpu"}
     if precise:
         where["JAX_ENABLE_X64"] = "1"
-    workers = {}
     with contextlib.ExitStack() as stack:
-        for library in libraries:
+        workers = {}
+        for library, python in pythons.items():
+            # Ours deals paths out to devices, of which a CPU is one unless it is told otherwise.
             own = {"JAX_NUM_CPU_DEVICES": str(cores)} if library == "ours" else {}
-            python, reason = sys.executable, ""
-            if library == "torchsde_peer":
-                python, reason = torchsde_python()
-            try:
-                if python is None:
-                    raise Failed(reason)
-                worker = stack.enter_context(Worker(python, library, pinned, **where, **own))
-                worker.ask("facts")
-                workers[library] = worker
-            except Failed as error:
-                print(f"Without {library}: {error}", flush=True)
+            workers[library] = stack.enter_context(Worker(python, library, pinned, **where, **own))
         yield workers
 
 
-def _results(options, path) -> dict:
+def _results(options, path, versions) -> dict:
     """Results to fill: those of the file, where some are made again on the same machine."""
-    versions, devices = {"Python": platform.python_version()}, []
-    with _crew(("ours", "diffrax_peer"), 1, options) as workers:
-        for worker in workers.values():
-            facts = worker.ask("facts")
-            versions |= facts["versions"]
-            devices.append(facts["device"])
-    if not (options.quick or options.gpu):
-        versions |= dict(package.split("==") for package in PACKAGES)
+    if options.gpu:
+        with _crew({"ours": sys.executable}, 1, options) as workers:
+            processor = workers["ours"].ask("device")
+    else:
+        processor = _processor()
     machine = {
-        "processor": devices[0] if options.gpu else _processor(),
+        "processor": processor,
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "versions": versions,

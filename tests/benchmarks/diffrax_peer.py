@@ -7,8 +7,7 @@ import diffrax
 import jax, jax.random as jr
 import lineax
 
-from tests.benchmarks import jax_programs
-from tests.benchmarks.jax_programs import LAST, Contestant, Program
+from tests.benchmarks.jax_programs import LAST, Contestant, Program, device  # noqa: F401
 from tests.benchmarks.work import diffusion, drift
 
 
@@ -60,12 +59,6 @@ class Diffrax(Contestant):
         if self.mapped:
             return jax.vmap(solve)(jr.split(inputs.key, work.paths), inputs.y0)
         return solve(inputs.key, inputs.y0)
-
-
-def facts():
-    found = jax_programs.facts()
-    found["versions"]["diffrax"] = diffrax.__version__
-    return found
 
 
 CONTESTANTS = {

@@ -8,7 +8,7 @@ import equinox as eqx
 import jax, jax.numpy as jnp, jax.random as jr
 
 import ees
-from tests.benchmarks.jax_programs import FIRST, LAST, Contestant, Program, facts  # noqa: F401
+from tests.benchmarks.jax_programs import FIRST, LAST, Contestant, Program, device  # noqa: F401
 from tests.benchmarks.work import Operations, Work, diffusion, drift
 
 

@@ -25,8 +25,8 @@ class Worker:
         self.library = importlib.import_module(f"tests.benchmarks.{library}")
         self.programs = {}
 
-    def facts(self):
-        return self.library.facts()
+    def device(self):
+        return self.library.device()
 
     def load(self, contestant: str, task: str, work: dict):
         number = len(self.programs)
