@@ -4,7 +4,8 @@ import panel as pn
 import panel_material_ui as pmui
 
 from app.study import Study
-from ees.questions import Choice, Number, Question
+from app.symbols import plain
+from ees.questions import CHOICES, Choice, Component, Number, Question
 
 
 _MARKS = 60
@@ -27,8 +28,8 @@ class Choices(pn.viewable.Viewer):
         return self._row
 
     def _widget(self, name: str, choice: Choice | Number):
-        if isinstance(choice, Choice):
-            options = {words: value for value, words in choice.options.items()}
+        if isinstance(choice, Choice | Component):
+            options = self._options(choice)
             widget = pmui.Select(label=choice.label, options=options, size="small", width=230)
             released = "value"
         elif choice.log:
@@ -60,12 +61,22 @@ class Choices(pn.viewable.Viewer):
         widget.param.watch(lambda event: self._following or self._study.settle(), released)
         return widget
 
+    def _options(self, choice: Choice | Component) -> dict[str, str | int]:
+        if isinstance(choice, Choice):
+            return {words: value for value, words in choice.options.items()}
+        symbols = self._study.experiment.subject.components
+        return {plain(symbol): index for index, symbol in enumerate(symbols)}
+
     def _follow(self) -> None:
         """Every widget to what the Study says."""
         was, self._following = self._following, True
         try:
             for name, widget in self._widgets.items():
-                value = self._study.experiment.choice(name)
+                value, choice = self._study.experiment.choice(name), CHOICES[name]
+                if isinstance(choice, Component):
+                    options, value = self._options(choice), choice.of(self._study.experiment, name)
+                    if widget.options != options:
+                        widget.param.update(options=options, value=value)
                 if isinstance(widget, pmui.DiscreteSlider):
                     value = min(widget.options.values(), key=lambda mark: abs(mark - value))
                 if widget.value != value:

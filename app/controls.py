@@ -1,7 +1,5 @@
 """The sidebar: a widget for each field of the experiment, bound both ways to the Study."""
 
-import re
-import unicodedata
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -10,12 +8,13 @@ import panel_material_ui as pmui
 
 from app.export import WIDTHS
 from app.study import Study, typed
+from app.symbols import label, plain
 from ees import MODELS, SCHEMES, Experiment
 from ees.experiment import STEP_COUNTS
-from ees.models import Parameter
 
 
 _TYPED = ("horizon", "seed")
+_FIELDS = ("model", "equal", "horizon", "seed", "hurst", "component", "precision", "steps")
 
 # Lowest, highest, default.
 _OPTIONS = {
@@ -41,6 +40,7 @@ class Controls(pn.viewable.Viewer):
         self.model = pmui.Select(label="Model", options=titles, **wide)
         self.steps = pmui.DiscreteSlider(label="Step size h", **wide)
         self._counts = pn.pane.HTML("", margin=(-8, 14, 4, 14))
+        self.sweep = pmui.Button(label="Sweep h", icon="play_arrow", variant="outlined", **wide)
         self.schemes = pmui.CheckBoxGroup(label="Schemes", options=schemes, size="small", inline=True)
         self.equal = pmui.RadioButtonGroup(
             label="Compare at",
@@ -51,6 +51,9 @@ class Controls(pn.viewable.Viewer):
         self.horizon = pmui.TextInput(label="Horizon T", **wide)
         self.seed = pmui.TextInput(label="Seed of the path", **wide)
         self.another = pmui.Button(label="New path", variant="outlined", **wide)
+        self.hurst = pmui.FloatSlider(
+            label="Hurst index H (0.5: Brownian)", start=0.26, end=0.95, step=0.01, **wide
+        )
         self.component = pmui.Select(label="Component drawn", **wide)
         self.precision = pmui.RadioButtonGroup(
             label="Precision", options=["float64", "float32"], **wide
@@ -58,16 +61,23 @@ class Controls(pn.viewable.Viewer):
         self.width = pmui.Select(label="Width of exported figures", options=WIDTHS, **wide)
         self._parameters = _Knobs(self._change_parameter, study.settle)
         self._options = _Knobs(self._change_option, study.settle)
+        self._noise = pmui.Column(
+            pmui.Row(self.seed, self.another, sizing_mode="stretch_width", margin=0),
+            self.hurst,
+            sizing_mode="stretch_width",
+            margin=0,
+        )
         self._layout = pmui.Column(
             self.model,
             self.steps,
             self._counts,
+            self.sweep,
             self.schemes,
             self._options,
             self.equal,
             self._parameters,
             self.horizon,
-            pmui.Row(self.seed, self.another, sizing_mode="stretch_width", margin=0),
+            self._noise,
             self.component,
             self.precision,
             self.width,
@@ -77,8 +87,10 @@ class Controls(pn.viewable.Viewer):
         for name in ("model", "schemes", "equal", "horizon", "seed", "component", "precision"):
             getattr(self, name).param.watch(self._set(name), "value")
         self.another.on_click(lambda event: self._draw_another())
-        self.steps.param.watch(self._set("steps", settle=False), "value")
-        self.steps.param.watch(lambda event: study.settle(), "value_throttled")
+        for name in ("steps", "hurst"):
+            slider = getattr(self, name)
+            slider.param.watch(self._set(name, settle=False), "value")
+            slider.param.watch(lambda event: study.settle(), "value_throttled")
         study.param.watch(lambda event: self._follow(), "experiment")
 
     def __panel__(self):
@@ -113,11 +125,12 @@ class Controls(pn.viewable.Viewer):
             sizes = {f"{experiment.horizon / n:.4g}": n for n in counts}
             if self.steps.options != sizes:
                 self.steps.param.update(options=sizes, value=experiment.steps)
-            symbols = {_plain(symbol): i for i, symbol in enumerate(model.components)}
+            symbols = {plain(symbol): i for i, symbol in enumerate(model.components)}
             if self.component.options != symbols:
                 self.component.param.update(options=symbols, value=experiment.component)
             self.component.visible = len(symbols) > 1
-            for name in ("model", "equal", "horizon", "seed", "component", "precision", "steps"):
+            self._noise.visible = model.noise_shape is not None
+            for name in _FIELDS:
                 widget, value = getattr(self, name), getattr(experiment, name)
                 value = f"{value:.12g}" if name in _TYPED else value
                 if widget.value != value:
@@ -151,7 +164,7 @@ class Controls(pn.viewable.Viewer):
 
 def _parameter_knobs(experiment: Experiment) -> list["Knob"]:
     return [
-        Knob(p.name, _label(p), p.low, p.high, p.value, p.whole)
+        Knob(p.name, label(p), p.low, p.high, p.value, p.whole)
         for p in experiment.subject.parameters
     ]
 
@@ -231,26 +244,3 @@ class _Knobs(pn.viewable.Viewer):
         slider.param.watch(change, "value")
         slider.param.watch(lambda event: self._release(), "value_throttled")
         return slider
-
-
-def _label(parameter: Parameter) -> str:
-    """What a slider is called: the symbol, a word where the symbol says little, the unit."""
-    symbol, word = _plain(parameter.symbol), parameter.name.replace("_", " ")
-    enough = len(symbol) > 1 or parameter.symbol in (word, f"\\{word}", f"\\var{word}")
-    unit = f" ({parameter.unit})" if parameter.unit else ""
-    return (symbol if enough else f"{word} {symbol}") + unit
-
-
-def _plain(latex: str) -> str:
-    """A symbol in LaTeX as plain text, for widgets that show no mathematics."""
-    text = re.sub(r"\\mathrm|[{}_]", "", latex).replace(r"\,", " ")
-    # A dot above combines with the letter before it.
-    text = re.sub(r"\\dot ?(\\?[A-Za-z]+)", "\\1\N{COMBINING DOT ABOVE}", text)
-    return re.sub(r"\\(?:var)?([A-Za-z]+)", lambda found: _greek(found[1]), text)
-
-
-def _greek(name: str) -> str:
-    case = "SMALL" if name.islower() else "CAPITAL"
-    # Unicode spells it this way.
-    spelt = "LAMDA" if name.lower() == "lambda" else name.upper()
-    return unicodedata.lookup(f"GREEK {case} LETTER {spelt}")

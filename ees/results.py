@@ -39,6 +39,7 @@ class Series:
     - `marks`: whether the points of a line are worth a marker each.
     - `low`, `high`: `(points,)`, a band around the curve, `None` if there is none.
     - `left`: `(x, y)` where the curve left the window for good, `None` if it did not.
+    - `times`: `(points,)`, when each point was met, for a path that is not drawn over time.
     """
 
     key: str
@@ -50,6 +51,7 @@ class Series:
     low: np.ndarray | None = None
     high: np.ndarray | None = None
     left: tuple[float, float] | None = None
+    times: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +107,8 @@ class Plot:
             columns.append(_column(self.regions[0].quantity))
         if any(series.low is not None for series in self.series):
             columns += [f"{_column(self.y)}, {end} end" for end in ("low", "high")]
+        if self._timed:
+            columns.append("time [1]")
         return ("series", *columns)
 
     def rows(self) -> Iterator[tuple[str | float, ...]]:
@@ -114,12 +118,19 @@ class Plot:
             nothing = np.full(len(series.x), np.nan)
             band = [nothing if end is None else end for end in (series.low, series.high)]
             columns = [nothing] * bool(self.regions) + band * banded
+            if self._timed:
+                columns.append(nothing if series.times is None else series.times)
             for numbers in zip(series.x, series.y, *columns):
                 yield series.label, *map(float, numbers)
         for region in self.regions:
             for y, values in zip(region.y, region.values):
                 for x, value in zip(region.x, values):
-                    yield region.label, float(x), float(y), float(value), *[np.nan] * 2 * banded
+                    nothing = [np.nan] * (2 * banded + self._timed)
+                    yield region.label, float(x), float(y), float(value), *nothing
+
+    @property
+    def _timed(self) -> bool:
+        return any(series.times is not None for series in self.series)
 
     def to_csv(self) -> str:
         """The numbers as comma-separated text, one line each, under a header with the units."""

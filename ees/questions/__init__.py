@@ -1,6 +1,6 @@
 """The questions that a page asks: an experiment in, pictures of numbers out."""
 
-from ees.questions.base import Choice, Number, Question
+from ees.questions.base import Choice, Component, Number, Question
 from ees.questions.convergence import CONVERGENCE
 from ees.questions.gradients import GRADIENTS
 from ees.questions.paths import PATHS
@@ -25,4 +25,4 @@ CHOICES = {
 }
 """Name -> all that there is to choose about any question. One name means one thing everywhere."""
 
-__all__ = ["CHOICES", "Choice", "Number", "Question", "VIEWS"]
+__all__ = ["CHOICES", "Choice", "Component", "Number", "Question", "VIEWS"]

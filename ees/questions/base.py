@@ -56,6 +56,15 @@ class Number:
 
 
 @dataclasses.dataclass(frozen=True)
+class Component(Number):
+    """One of the model's components, by index; where there is none, the last one."""
+
+    def of(self, experiment, name: str) -> int:
+        """The component that an experiment's choice of that name means."""
+        return min(int(experiment.choice(name)), len(experiment.subject.components) - 1)
+
+
+@dataclasses.dataclass(frozen=True)
 class Question:
     """A part of a view: it asks one thing of an experiment.
 
@@ -65,6 +74,7 @@ class Question:
     - `steady`: whether the numbers take long enough for a progress bar.
     - `pointed`: from an experiment, the key of a plot and a point of it that the user clicks on,
       to the fields of the experiment that this changes.
+    - `played`: whether its pictures run along time, and can be played.
     """
 
     ask: Callable[[Any], Iterator[Report]]
@@ -72,3 +82,4 @@ class Question:
     choices: Mapping[str, Choice | Number] = dataclasses.field(default_factory=dict)
     steady: bool = False
     pointed: Callable[[Any, str, float, float], Mapping[str, Any]] | None = None
+    played: bool = False

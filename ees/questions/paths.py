@@ -2,97 +2,194 @@
 
 import dataclasses
 import math
+import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from ees.drivers import LATTICE
-from ees.questions.base import Question
+from ees.questions.base import Component, Question
+from ees.questions.critical import critical_steps
+from ees.questions.ensemble import ENSEMBLE
+from ees.questions.window import clipped, inside_of, left_for_good, limits
 from ees.results import Axis, Plot, Report, Series
 from ees.solve import solve
 
 
 _POINTS = 1001
-_REFERENCE_POINTS = 1008
-# The window shows the reference and half its span on either side: room to see a path go wrong,
-# and the reference still fills half of the picture.
-_MARGIN = 0.5
-# The mark of a path that left stands this far inside the window, where it is seen whole.
-_EDGE = 0.03
+_REFERENCE = slice(None, None, LATTICE // 1008)
 
-_BLANKS = (Plot("paths", "", Axis("time", "t"), Axis("solution", "y"), (), window=(-1.0, 1.0)),)
+_TIME = (Plot("paths", "", Axis("time", "t"), Axis("solution", "y"), (), window=(-1.0, 1.0)),)
+_PHASE = (
+    Plot(
+        key="phase",
+        title="",
+        x=Axis("solution", "x"),
+        y=Axis("solution", "y"),
+        series=(),
+        window=(-1.0, 1.0),
+        range=(-1.0, 1.0),
+        square=True,
+    ),
+)
+_AGAINST = Component("Vertical axis", default=1, low=0, high=63, whole=True)
+
+
+class _Path(NamedTuple):
+    """What a scheme made of the path: until it left for good, if it did."""
+
+    name: str
+    label: str
+    steps: int
+    ts: np.ndarray
+    ys: np.ndarray
+    left: bool
+    distance: np.ndarray  # the furthest from the reference, of each component
 
 
 def paths(experiment) -> Iterator[Report]:
     """The paths of every scheme and their reference; paths that leave end where they leave."""
-    model, component, horizon = experiment.subject, experiment.component, experiment.horizon
-    exact = experiment.reference()
-    lows, highs = _window(exact)
-    window = float(lows[component]), float(highs[component])
-    every = slice(None, None, LATTICE // _REFERENCE_POINTS)
-    series = [
-        Series(
-            "reference",
-            "exact solution" if model.exact is not None else f"RK4, N = {LATTICE}",
-            np.linspace(0.0, horizon, LATTICE + 1)[every],
-            exact[every, component],
-        )
-    ]
-    messages = []
-    for name in experiment.schemes:
-        steps = experiment.steps_of(name)
-        problem = experiment.problem(name, steps)
-        solution = solve(*problem, save=_POINTS)
-        ts, first = np.unique(np.asarray(solution.ts, float), return_index=True)
-        ys = np.asarray(solution.ys, float)[first]
-        label = problem.scheme.name
-        left = None
-        gone = _left_for_good(ys, lows, highs)
-        if gone is not None:
-            inside = window[0] + _EDGE * (window[1] - window[0])
-            inside = inside, window[0] + window[1] - inside
-            y = float(np.nan_to_num(np.clip(ys[gone, component], *inside), nan=inside[1]))
-            left = float(ts[gone]), y
-            messages.append(
-                f"{label} left the window at t = {left[0]:.4g}, with h = {horizon / steps:.4g}"
-                + _then(float(solution.diverged_at))
+    component = experiment.component
+
+    def picture(found, exact, box, caption):
+        window = float(box[0][component]), float(box[1][component])
+        ts = np.linspace(0.0, experiment.horizon, LATTICE + 1)[_REFERENCE]
+        series = [_reference(experiment, ts, exact[_REFERENCE, component])]
+        for path in found:
+            y, left = path.ys[:, component], None
+            if path.left:
+                left = float(path.ts[-1]), float(inside_of(y[-1], window))
+            y = clipped(y, window)
+            finite = np.isfinite(y)
+            marks = path.steps <= 60
+            series.append(
+                Series(path.name, path.label, path.ts[finite], y[finite], marks=marks, left=left)
             )
-            ts, ys = ts[: gone + 1], ys[: gone + 1]
-        # Far outside the window is far outside; a float32 screen cannot hold 1e300.
-        span = window[1] - window[0]
-        y = np.clip(ys[:, component], window[0] - 9 * span, window[1] + 9 * span)
-        finite = np.isfinite(y)
-        if experiment.equal == "evaluations":
-            label = f"{label}, N = {steps}"
-        series.append(Series(name, label, ts[finite], y[finite], marks=steps <= 60, left=left))
+        return dataclasses.replace(
+            _TIME[0],
+            title=f"{experiment.subject.title}: one path, h = {_step(experiment):.4g}",
+            y=Axis("solution", experiment.subject.components[component]),
+            series=tuple(series),
+            window=window,
+            caption=caption,
+        )
+
+    yield from _answers(experiment, picture, (component,))
+
+
+def phase(experiment) -> Iterator[Report]:
+    """One component against another, along the same path."""
+    model = experiment.subject
+    across, up = experiment.component, _AGAINST.of(experiment, "against")
+    symbols = model.components[across], model.components[up]
+    axes = {"x": Axis("solution", symbols[0]), "y": Axis("solution", symbols[1])}
+    if across == up:
+        message = f"The model {model.title} has one component; a phase portrait needs two."
+        if len(model.components) > 1:
+            message = "A phase portrait needs two different components; choose another."
+        blank = dataclasses.replace(_PHASE[0], title=model.title, caption=message, **axes)
+        yield Report((blank,), (message,))
+        return
+
+    def picture(found, exact, box, caption):
+        range_, window = ((float(box[0][i]), float(box[1][i])) for i in (across, up))
+        ts = np.linspace(0.0, experiment.horizon, LATTICE + 1)[_REFERENCE]
+        series = [_reference(experiment, exact[_REFERENCE, across], exact[_REFERENCE, up], ts)]
+        for path in found:
+            x, y, left = path.ys[:, across], path.ys[:, up], None
+            if path.left:
+                left = float(inside_of(x[-1], range_)), float(inside_of(y[-1], window))
+            x, y = clipped(x, range_), clipped(y, window)
+            finite = np.isfinite(x) & np.isfinite(y)
+            points = {"x": x[finite], "y": y[finite], "times": path.ts[finite]}
+            marks = path.steps <= 60
+            series.append(Series(path.name, path.label, **points, marks=marks, left=left))
+        return dataclasses.replace(
+            _PHASE[0],
+            **axes,
+            title=f"{model.title}: phase portrait, h = {_step(experiment):.4g}",
+            series=tuple(series),
+            window=window,
+            range=range_,
+            square=_kind(symbols[0]) == _kind(symbols[1]),
+            caption=caption,
+        )
+
+    yield from _answers(experiment, picture, (across, up))
+
+
+def _answers(experiment, picture, components) -> Iterator[Report]:
+    """The pictures of a question about one path: at once, and again with the critical steps."""
+    exact = experiment.reference()
+    box = limits(exact)
+    found, messages = [], []
+    for name in experiment.schemes:
+        path, message = _path(experiment, name, exact, box)
+        found.append(path)
+        messages += [message] * bool(message)
+    h = f"h = {_step(experiment):.4g}"
     if not messages:
-        messages.append(f"No scheme left the window with h = {horizon / experiment.steps:.4g}.")
-    plot = dataclasses.replace(
-        _BLANKS[0],
-        title=f"{model.title}: one path, h = {horizon / experiment.steps:.4g}",
-        y=Axis("solution", model.components[component]),
-        series=tuple(series),
-        window=window,
+        messages.append(f"No scheme left the window with {h}.")
+    caption = f"One path from t = 0 to {experiment.horizon:.4g} with {h}. " + _distances(
+        experiment, found, components
     )
-    yield Report((plot,), tuple(messages))
+    for critical in critical_steps(experiment):
+        beyond = critical.beyond(experiment) if critical else ()
+        said = f"{caption} {critical.said}" if critical else caption
+        yield Report((picture(found, exact, box, said),), (*messages, *beyond))
 
 
-def _window(exact):
-    lows, highs = exact.min(axis=0), exact.max(axis=0)
-    # A constant has no span; a tenth of its size stands in.
-    spans = np.maximum(highs - lows, 0.1 * np.maximum(np.abs(lows), np.abs(highs)) + 1e-3)
-    return lows - _MARGIN * spans, highs + _MARGIN * spans
+def _path(experiment, name, exact, box) -> tuple[_Path, str]:
+    """A scheme's path, and a sentence if it left the window for good."""
+    steps = experiment.steps_of(name)
+    problem = experiment.problem(name, steps)
+    solution = solve(*problem, save=_POINTS)
+    ts, first = np.unique(np.asarray(solution.ts, float), return_index=True)
+    ys = np.asarray(solution.ys, float)[first]
+    label, message = problem.scheme.name, ""
+    gone = left_for_good(ys, *box)
+    if gone is not None:
+        message = (
+            f"{label} left the window at t = {float(ts[gone]):.4g}, "
+            f"with h = {experiment.horizon / steps:.4g}" + _then(float(solution.diverged_at))
+        )
+        ts, ys = ts[: gone + 1], ys[: gone + 1]
+    cells = np.round(ts * (LATTICE / experiment.horizon)).astype(int)
+    with np.errstate(over="ignore"):
+        distance = np.abs(ys - exact[cells]).max(axis=0)
+    if experiment.equal == "evaluations":
+        label = f"{label}, N = {steps}"
+    return _Path(name, label, steps, ts, ys, gone is not None, distance), message
 
 
-def _left_for_good(ys, lows, highs) -> int | None:
-    """The first point after which no point is inside again, `None` if the last one is.
+def _reference(experiment, x, y, times=None) -> Series:
+    known = experiment.subject.exact is not None
+    label = "exact solution" if known else f"RK4, N = {LATTICE}"
+    return Series("reference", label, x, y, times=times)
 
-    A path that only swings out and returns has not blown up.
-    """
-    inside = np.isfinite(ys).all(axis=1) & ((ys >= lows) & (ys <= highs)).all(axis=1)
-    if inside[-1]:
-        return None
-    return int(np.flatnonzero(inside)[-1]) + 1 if inside.any() else 0
+
+def _distances(experiment, found, components) -> str:
+    known = experiment.subject.exact is not None
+    stayed = (path for path in found if not path.left)
+    said = [f"{p.label} {max(p.distance[i] for i in components):.2g}" for p in stayed]
+    left = [f"{path.label} at t = {path.ts[-1]:.4g}" for path in found if path.left]
+    sentences = []
+    if said:
+        whose = "exact solution" if known else "fine reference"
+        sentences.append(f"Largest distance from the {whose}: {', '.join(said)}.")
+    if left:
+        sentences.append(f"Left the window for good: {', '.join(left)}.")
+    return " ".join(sentences)
+
+
+def _step(experiment) -> float:
+    return experiment.horizon / experiment.steps
+
+
+def _kind(symbol: str) -> str:
+    """What a component measures: its symbol without the index. One kind has one unit."""
+    return re.sub(r"_(\{.*?\}|.)", "", symbol)
 
 
 def _then(diverged_at: float) -> str:
@@ -101,5 +198,9 @@ def _then(diverged_at: float) -> str:
     return f"; from t = {diverged_at:.4g} on it was no longer a finite number."
 
 
-PATHS = {"time": Question(paths, _BLANKS)}
+PATHS = {
+    "time": Question(paths, _TIME, played=True),
+    "phase": Question(phase, _PHASE, choices={"against": _AGAINST}, played=True),
+    "ensemble": ENSEMBLE,
+}
 """The parts of the view."""
