@@ -5,9 +5,13 @@ two pieces the event loop is free, and a run that is no longer wanted stops.
 """
 
 import asyncio
+import dataclasses
 import math
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
 
 from ees import Experiment, stream
 from ees.results import Report
@@ -19,6 +23,43 @@ _STEADY = ThreadPoolExecutor(2, thread_name_prefix="steady")
 
 # Seconds between two pictures of one run: a browser that draws more often than it can falls behind.
 _PACE = 0.2
+
+
+class Finished:
+    """Reports that are complete, by experiment; the oldest go when they are too large together.
+
+    A report is a pure result: all sessions share them.
+
+    **Arguments:** `most`: bytes of arrays that are kept.
+    """
+
+    def __init__(self, most: int):
+        self._most, self._spent = most, 0
+        self._reports: OrderedDict[str, Report] = OrderedDict()
+
+    def __len__(self):
+        return len(self._reports)
+
+    def get(self, experiment: Experiment) -> Report | None:
+        """The report of an experiment, if it is kept."""
+        name = _name(experiment)
+        if name in self._reports:
+            self._reports.move_to_end(name)
+        return self._reports.get(name)
+
+    def keep(self, experiment: Experiment, report: Report) -> None:
+        """Keeps the report of an experiment."""
+        name = _name(experiment)
+        if name in self._reports or _size(report) > self._most:
+            return
+        self._reports[name] = report
+        self._spent += _size(report)
+        while self._spent > self._most:
+            _, oldest = self._reports.popitem(last=False)
+            self._spent -= _size(oldest)
+
+
+_FINISHED = Finished(64 << 20)
 
 
 class Computation:
@@ -49,6 +90,11 @@ class Computation:
         self._newest += 1
         mine = self._newest
         pool = _STEADY if steady else _QUICK
+        kept = _FINISHED.get(experiment)
+        if kept is not None:
+            self._shown = mine
+            self._show(experiment, kept)
+            return True
         loop = asyncio.get_running_loop()
         reports = stream(experiment)
 
@@ -56,14 +102,14 @@ class Computation:
             # A request that was overtaken while it waited for a thread is not even begun.
             return next(reports, None) if mine == self._newest else None
 
-        waiting, shown_at = None, -math.inf
+        waiting, last, shown_at = None, None, -math.inf
         while True:
             try:
                 report = await loop.run_in_executor(pool, advance)
                 failure = None
             except (ValueError, FloatingPointError, MemoryError, RuntimeError) as error:
                 report, failure = None, error
-            waiting = waiting if report is None else report
+            waiting, last = (waiting, last) if report is None else (report, report)
             due = report is None or loop.time() - shown_at > _PACE
             if due and waiting is not None and mine >= self._shown:
                 self._shown = mine
@@ -72,9 +118,25 @@ class Computation:
             if failure is not None and mine == self._newest:
                 self._fail(experiment, failure)
             if report is None:
-                return failure is None and mine == self._newest
+                complete = failure is None and mine == self._newest
+                if complete and last is not None and last.done == last.total:
+                    _FINISHED.keep(experiment, last)
+                return complete
 
 
 async def apart(function: Callable, *arguments):
     """The result of a function, computed in a thread of the steady pool."""
     return await asyncio.get_running_loop().run_in_executor(_STEADY, function, *arguments)
+
+
+def _name(experiment: Experiment) -> str:
+    """An experiment without what its question does not ask about."""
+    asked = experiment.question.choices
+    choices = {name: value for name, value in experiment.choices.items() if name in asked}
+    return dataclasses.replace(experiment, choices=choices).to_json()
+
+
+def _size(report: Report) -> int:
+    drawn = (part for plot in report.plots for part in (*plot.series, *plot.regions))
+    values = (value for part in drawn for value in vars(part).values())
+    return sum(value.nbytes for value in values if isinstance(value, np.ndarray))

@@ -4,12 +4,15 @@ import asyncio
 import threading
 import time
 
+import numpy as np
 import pytest
 
 import ees
 from app import compute
-from ees.results import Report
+from ees.results import Axis, Plot, Report, Series
 
+
+AXIS = Axis("time", "t")
 
 def _experiment(seed):
     return ees.Experiment(seed=seed)
@@ -33,6 +36,7 @@ class Script:
 
         monkeypatch.setattr(compute, "stream", stream)
         monkeypatch.setattr(compute, "_PACE", 0.0)
+        monkeypatch.setattr(compute, "_FINISHED", compute.Finished(1 << 20))
         self.shown, self.failed = [], []
         self.computation = compute.Computation(
             lambda experiment, report: self.shown.append((experiment.seed, report.done)),
@@ -117,8 +121,115 @@ def test_pictures_come_at_a_pace_and_the_last_one_always_comes(monkeypatch):
     assert len(script.shown) < 30
 
 
+def test_sliders_answer_while_every_thread_for_long_work_is_busy(monkeypatch):
+    release = threading.Event()
+
+    def stream(experiment):
+        if experiment.seed >= 100:
+            release.wait()
+        yield Report((), (), 1, 1)
+
+    monkeypatch.setattr(compute, "stream", stream)
+    monkeypatch.setattr(compute, "_FINISHED", compute.Finished(1 << 20))
+    shown = []
+
+    def computation():
+        return compute.Computation(lambda e, report: shown.append(e.seed), None)
+
+    async def sessions():
+        dear = [
+            asyncio.ensure_future(computation().run(_experiment(seed), steady=True))
+            for seed in range(100, 106)
+        ]
+        await asyncio.sleep(0)
+        for seed in range(20):
+            assert await computation().run(_experiment(seed), steady=False)
+        answered = list(shown)
+        release.set()
+        await asyncio.gather(*dear)
+        return answered
+
+    assert asyncio.run(sessions()) == list(range(20))
+    assert sorted(shown[20:]) == list(range(100, 106))
+
+
+def test_a_run_that_is_cancelled_while_a_piece_is_computed_begins_no_other(monkeypatch):
+    begun, first, release = [], threading.Event(), threading.Event()
+
+    def stream(experiment):
+        for done in (1, 2, 3):
+            begun.append(done)
+            first.set()
+            release.wait()
+            yield Report((), (), done, 3)
+
+    monkeypatch.setattr(compute, "stream", stream)
+    monkeypatch.setattr(compute, "_FINISHED", compute.Finished(1 << 20))
+    computation = compute.Computation(lambda e, report: None, None)
+
+    async def cancelled():
+        run = asyncio.ensure_future(computation.run(_experiment(1), steady=True))
+        await asyncio.to_thread(first.wait)
+        computation.cancel()
+        release.set()
+        return await run
+
+    assert not asyncio.run(cancelled())
+    assert begun == [1]
+    assert len(compute._FINISHED) == 0
+
+
+def test_what_was_computed_comes_back_at_once_in_every_session(monkeypatch):
+    script = Script(monkeypatch, {1: (0.001, 3), 2: (0.001, 1)})
+    other = compute.Computation(lambda e, report: script.shown.append("other"), None)
+
+    async def visits():
+        for seed in (1, 2, 1):
+            assert await script.computation.run(_experiment(seed), steady=True)
+        assert await other.run(_experiment(1), steady=True)
+
+    asyncio.run(visits())
+    assert script.begun == [1, 2]
+    assert script.shown == [(1, 1), (1, 2), (1, 3), (2, 1), (1, 3), "other"]
+
+
+def test_a_result_that_comes_back_is_not_overwritten_by_a_run_that_it_overtook(monkeypatch):
+    script = Script(monkeypatch, {1: (0.001, 1), 2: (0.1, 4)})
+
+    async def visits():
+        await script.computation.run(_experiment(1), steady=True)
+        slow = asyncio.ensure_future(script.computation.run(_experiment(2), steady=True))
+        await asyncio.sleep(0.03)
+        await script.computation.run(_experiment(1), steady=True)
+        assert not await slow
+
+    asyncio.run(visits())
+    assert script.shown == [(1, 1), (1, 1)]
+
+
+def test_finished_reports_are_told_apart_by_what_their_question_asks_and_the_oldest_go():
+    def report(points):
+        x = np.zeros(points)
+        plot = Plot("k", "", AXIS, AXIS, (Series("RK4", "RK4", x, x),))
+        return Report((plot,))
+
+    kept = compute.Finished(3 * 1600)
+    for seed in range(3):
+        kept.keep(_experiment(seed), report(100))
+    # Asked for again, the first is no longer the oldest.
+    assert kept.get(_experiment(0)) is not None
+    kept.keep(_experiment(3), report(100))
+    assert [kept.get(_experiment(seed)) is not None for seed in range(4)] == [True, False, True, True]
+    kept.keep(_experiment(4), report(1000))
+    assert kept.get(_experiment(4)) is None and len(kept) == 3
+    # The number of paths is no part of what a time series shows.
+    assert kept.get(ees.Experiment(seed=0, choices={"paths": 20})) is not None
+    assert kept.get(ees.Experiment(seed=0, part="ensemble")) is None
+
+
 @pytest.mark.parametrize("view", ["paths", "reversal", "gradients"])
-def test_the_real_numerics_come_through_it(view):
+def test_the_real_numerics_come_through_it(view, monkeypatch):
+    monkeypatch.setattr(compute, "_FINISHED", compute.Finished(1 << 20))
     shown = []
     computation = compute.Computation(lambda e, report: shown.append(report), None)
     experiment = ees.Experiment(view=view, model="kepler", schemes=("EES25",))
