@@ -46,6 +46,7 @@ class Layer:
     - `x`, `y`: its points; parts of a curve are apart by NaN. Of a fill, one such array for each
       area, whose parts are closed rings: holes turn clockwise.
     - `text`: what is written at each point.
+    - `times`: of the points of a curve that is not drawn over time.
     """
 
     kind: str
@@ -55,6 +56,7 @@ class Layer:
     x: np.ndarray | list[np.ndarray]
     y: np.ndarray | list[np.ndarray]
     text: tuple[str, ...] = ()
+    times: np.ndarray | None = None
 
     @property
     def columns(self) -> dict[str, np.ndarray | list[np.ndarray]]:
@@ -67,6 +69,8 @@ class Layer:
         columns = {"x": self.x.astype(_WIRE), "y": self.y.astype(_WIRE)}
         if self.kind in TEXTS:
             columns["text"] = np.array(self.text, object)
+        if self.times is not None:
+            columns["t"] = self.times.astype(_WIRE)
         return columns
 
 
@@ -114,7 +118,8 @@ def _series(series: Series) -> list[Layer]:
     points = *named, series.x, series.y
     if series.look == "dots":
         return [Layer("dots", *points)]
-    found = [Layer("curve", *points)] + [Layer("markers", *points)] * series.marks
+    found = [Layer("curve", *points, times=series.times)]
+    found += [Layer("markers", *points, times=series.times)] * series.marks
     if series.low is not None and series.high is not None:
         x, y = between(series.x, series.low, series.high)
         found.append(Layer("fill", *named, [x], [y]))
@@ -132,7 +137,8 @@ def _leaving(plot: Plot) -> list[Layer]:
         # Schemes that leave together would write their times on top of each other.
         rise = (high - low) * (_TIME_OFF + _TIME_APART * above)
         y = np.where(y > (low + high) / 2, y - rise, y + rise)
-        found.append(Layer("time", *named, x, y, (f"t = {series.left[0]:.4g}",)))
+        when = series.left[0] if series.times is None else series.times[-1]
+        found.append(Layer("time", *named, x, y, (f"t = {when:.4g}",)))
     return found
 
 

@@ -1,7 +1,7 @@
 """The only file that arranges panes: header, sidebar, pages, and what connects them."""
 
 import html
-import io
+import time
 from functools import partial
 
 import jax
@@ -10,11 +10,11 @@ import panel_material_ui as pmui
 from panel.reactive import Syncable
 from panel.util import edit_readonly
 
-from app import export
 from app.choices import Choices
-from app.compute import Computation, apart
+from app.compute import Computation
 from app.controls import Controls
-from app.live import LivePlot
+from app.panel import PlotPanel
+from app.play import Screen, Stage, Sweep, Timeline
 from app.study import Study
 from app.views import PAGES, View
 from ees import Experiment, run
@@ -28,6 +28,9 @@ pn.extension("mathjax")
 # The attribute is private; tests/app/test_pictures.py fails if it goes.
 Syncable._debounce = 0
 
+_WIDE_ONLY = {"@media (max-width: 600px)": {"display": "none"}}
+_SHORT = 1.0  # second of work that foretells the rest
+
 _MESSAGES = """
 :host { overflow-y: auto; }
 ul { margin: 0; padding-left: 1.1em; line-height: 1.35; }
@@ -39,31 +42,25 @@ class Page(pn.viewable.Viewer):
     """One view on screen: its question, its parts, and of the one that is open all plots.
 
     **Arguments:** `view`: what is asked; `study`: the state; `width`: the control that holds the
-    width of a figure.
+    width of a figure; `stage`: what all pictures share.
     """
 
-    def __init__(self, view: View, study: Study, width: pmui.Select, **params):
+    def __init__(self, view: View, study: Study, width: pmui.Select, stage: Stage, **params):
         super().__init__(**params)
-        self.view, self._study, self._width = view, study, width
-        self._live: dict[str, LivePlot] = {}
-        self.experiment: Experiment | None = None
-        self._sections = {name: self._section(name) for name in view.parts}
-        self._parts = pmui.RadioButtonGroup(
-            label="What is shown",
-            options={part.title: name for name, part in view.parts.items()},
-            size="small",
-            visible=len(view.parts) > 1,
-        )
-        self._parts.param.watch(self._turn, "value")
-        self._layout = pmui.Column(
-            pn.FlexBox(
-                pmui.Typography(view.question, variant="h5"),
-                self._parts,
-                justify_content="space-between",
-                sizing_mode="stretch_width",
-            ),
-            *self._sections.values(),
+        self.view, self._study, self._width, self._stage = view, study, width, stage
+        self._panels: dict[str, PlotPanel] = {}
+        sections = {name: self._section(name) for name in view.parts}
+        # Tabs, because BokehJS never finishes a page with a figure that is drawn and not seen;
+        # what a tab holds is drawn when it is opened.
+        self._parts = pmui.Tabs(
+            *((part.title, sections[name]) for name, part in view.parts.items()),
+            dynamic=False,
             sizing_mode="stretch_width",
+        )
+        self._parts.param.watch(self._turn, "active")
+        shown = self._parts if len(sections) > 1 else next(iter(sections.values()))
+        self._layout = pmui.Column(
+            pmui.Typography(view.question, variant="h5"), shown, sizing_mode="stretch_width"
         )
         self._follow()
         study.param.watch(lambda event: self._follow(), "experiment")
@@ -73,63 +70,33 @@ class Page(pn.viewable.Viewer):
 
     def draw(self, experiment: Experiment, report: Report) -> None:
         """Draws a report's plots."""
-        self.experiment = experiment
         for plot in report.plots:
-            self._live[plot.key].draw(plot)
+            self._panels[plot.key].draw(experiment, plot)
 
     def _section(self, name: str) -> pmui.Column:
         part, question = self.view.parts[name], VIEWS[self.view.name][name]
-        live = {blank.key: LivePlot(blank, self._study.point) for blank in question.blanks}
-        self._live |= live
+        panels = {
+            blank.key: PlotPanel(blank, self._study, self._width, self._stage)
+            for blank in question.blanks
+        }
+        self._panels |= panels
         return pmui.Column(
             Choices(question, self._study),
-            *(x for key, plot in live.items() for x in (plot, self._exports(key))),
+            *(part for panel in panels.values() for part in panel.parts),
             pn.pane.Markdown(part.help, sizing_mode="stretch_width"),
             sizing_mode="stretch_width",
             margin=0,
-            visible=name == next(iter(self.view.parts)),
         )
 
     def _turn(self, event) -> None:
-        if self._study.experiment.view == self.view.name and self._study.change(part=event.new):
+        part = list(self.view.parts)[event.new]
+        if self._study.experiment.view == self.view.name and self._study.change(part=part):
             self._study.settle()
 
     def _follow(self) -> None:
         experiment = self._study.experiment
-        if experiment.view != self.view.name:
-            return
-        self._parts.value = experiment.part
-        for name, section in self._sections.items():
-            section.visible = name == experiment.part
-
-    def _exports(self, key: str) -> pmui.Row:
-        """A button for each format; files are made when asked for, in a thread."""
-
-        def button(label, kind, make):
-            async def file():
-                return io.BytesIO(await apart(make, self._live[key].plot))
-
-            return pmui.FileDownload(
-                callback=file,
-                filename=f"{key}.{kind}",
-                label=label,
-                embed=False,
-                auto=True,
-                size="small",
-                variant="text",
-                margin=(0, 2),
-            )
-
-        def figure(kind, shown):
-            return export.figure(shown, kind, self._width.value)
-
-        return pmui.Row(
-            *(button(kind.upper(), kind, partial(figure, kind)) for kind in ("pdf", "svg", "png")),
-            button("CSV", "csv", lambda shown: shown.to_csv().encode()),
-            button("Python", "py", lambda shown: export.script(self.experiment, shown).encode()),
-            align="end",
-            margin=0,
-        )
+        if experiment.view == self.view.name:
+            self._parts.active = list(self.view.parts).index(experiment.part)
 
 
 class Explorer(pn.viewable.Viewer):
@@ -144,7 +111,11 @@ class Explorer(pn.viewable.Viewer):
         self.controls = Controls(self.study)
         self.computation = Computation(self._show, self._failed)
         width = self.controls.width
-        self.pages = {name: Page(view, self.study, width) for name, view in PAGES.items()}
+        stage = Stage()
+        self.pages = {name: Page(view, self.study, width, stage) for name, view in PAGES.items()}
+        self._timeline = Timeline(self.study, stage)
+        self.screen = Screen(width=0, height=0, margin=0)
+        self._sweep = Sweep(self.study, self.screen, self.controls.sweep)
         self._equation = pn.pane.LaTeX("", styles={"font-size": "1.15em"}, margin=(4, 10))
         # Beside a short equation, below a long one.
         self._why = pn.pane.HTML(
@@ -154,8 +125,9 @@ class Explorer(pn.viewable.Viewer):
         self._messages = pn.pane.HTML(
             "",
             sizing_mode="stretch_width",
-            height=58,
+            height=66,
             margin=(2, 10),
+            styles={"flex": "1 1 20em"},
             stylesheets=[_MESSAGES],
         )
         self._progress = pmui.LinearProgress(
@@ -175,6 +147,7 @@ class Explorer(pn.viewable.Viewer):
         )
         self._facts: tuple[str, ...] = ()
         self._halted = False
+        self._begun: tuple[float, int] | None = None
         self._stop.on_click(self._cancel)
         self._again.on_click(lambda event: self.refresh())
         self._tabs.param.watch(self._turn, "active")
@@ -185,7 +158,9 @@ class Explorer(pn.viewable.Viewer):
 
     def __panel__(self):
         return pmui.Row(
-            pmui.Column(self.controls, width=330), self.main, sizing_mode="stretch_width"
+            pmui.Column(self.controls, self.screen, width=330),
+            self.main,
+            sizing_mode="stretch_width",
         )
 
     @property
@@ -193,7 +168,9 @@ class Explorer(pn.viewable.Viewer):
         """Everything but the controls."""
         return pmui.Column(
             pn.FlexBox(self._equation, self._why, sizing_mode="stretch_width"),
-            self._messages,
+            pn.FlexBox(
+                self._messages, self._timeline, sizing_mode="stretch_width", align_items="center"
+            ),
             self._work,
             self._tabs,
             sizing_mode="stretch_width",
@@ -208,6 +185,7 @@ class Explorer(pn.viewable.Viewer):
         experiment = self.study.experiment
         # What was said of the run before does not hold for this one.
         self._progress.value, self._doing.object = 0, "starting"
+        self._begun = None
         await self.computation.run(experiment, experiment.question.steady)
 
     def _changed(self, event) -> None:
@@ -241,29 +219,47 @@ class Explorer(pn.viewable.Viewer):
         self.pages[experiment.view].draw(experiment, report)
         if experiment.question is self.study.experiment.question:
             self._tell(report)
+        if experiment is self.study.experiment and report.done == report.total:
+            self._sweep.drawn()
 
     def _tell(self, report: Report) -> None:
         """Messages and progress of the page that is open."""
-        self._facts = report.messages
-        self._say()
+        # A report without plots tells how far it is, and nothing new.
+        if report.plots:
+            self._facts = report.messages
+            self._say()
         if self._halted:
             return
         unfinished = report.done < report.total
         self._progress.value = int(100 * report.done / report.total)
         doing = f"computing {report.doing}" if unfinished else "all computed"
-        self._doing.object = html.escape(f"{report.done} of {report.total}: {doing}")
+        doing = f"{report.done} of {report.total}{self._left(report)}: {doing}"
+        self._doing.object = html.escape(doing)
         self._stop.disabled = not unfinished
         self._stop.visible, self._again.visible = True, False
+
+    def _left(self, report: Report) -> str:
+        """How long the rest will take, by what was computed since the first report."""
+        now = time.monotonic()
+        if self._begun is None:
+            self._begun = now, report.done
+        begun, known = self._begun
+        if now - begun < _SHORT or not known < report.done < report.total:
+            return ""
+        seconds = (now - begun) / (report.done - known) * (report.total - report.done)
+        return f", about {max(round(seconds), 1)} s left"
 
     def _failed(self, experiment: Experiment, error: Exception) -> None:
         pn.state.execute(partial(self._regret, error), schedule=True)
 
     def _regret(self, error: Exception) -> None:
+        self._sweep.stop()
         self._facts = (f"The computation failed, the last picture stays: {error}",)
         self._halt("Failed; what was computed stays.")
         self._say()
 
     def _cancel(self, event) -> None:
+        self._sweep.stop()
         self.computation.cancel()
         self._halt("Cancelled; what was computed stays.")
 
@@ -312,8 +308,9 @@ def page() -> pmui.Page:
     shown = pmui.Page(
         title="EES Explorer",
         header=[
-            pmui.Chip(label=f"computes on {name}", size="small", align="center"),
+            pmui.Chip(label=f"computes on {name}", size="small", align="center", sx=_WIDE_ONLY),
             _share(),
+            explorer.screen,
         ],
         sidebar=[explorer.controls],
         sidebar_width=340,

@@ -1,6 +1,7 @@
 """A plot on a page, which follows new numbers without being built again."""
 
 from collections.abc import Callable
+from functools import partial
 
 import panel as pn
 from bokeh.core.properties import value
@@ -9,6 +10,7 @@ from bokeh.core.validation.warnings import MISSING_RENDERERS
 from bokeh.events import Tap
 from bokeh.models import (
     BoxZoomTool,
+    CDSView,
     ColumnDataSource,
     CustomJS,
     GlyphRenderer,
@@ -20,6 +22,7 @@ from bokeh.models import (
 from bokeh.plotting import figure
 
 from app.figure import FILL, HEIGHT, SIZES, TEXTS, Layer, heights, label, layers, span
+from app.play import Stage
 from ees.results import Plot
 
 
@@ -27,18 +30,30 @@ from ees.results import Plot
 silence(MISSING_RENDERERS)
 
 _LEGEND_COLUMNS = 5
+# On a narrow screen fewer entries stand side by side.
+_LEGEND = """
+const columns = Math.max(1, Math.min(most, Math.floor(cb_obj.inner_width / 140)))
+if (legend.ncols != columns) legend.ncols = columns
+"""
 # Layers whose points have numbers worth reading.
 _POINTED = ("curve", "markers", "dots", "cross")
+# Lines that hold at all times.
+_STILL = ("floor", "guide", "cursor")
 # MathJax paints a label once, in the colour of the page at that time; a label that changes is
 # painted again.
 _RELABEL = """
 const text = axis.axis_label
 axis.axis_label = text.endsWith(" ") ? text.trimEnd() : text + " "
 """
-# Both axes in one scale, whatever the room: the figure shows at least what its tags name.
+# Both axes in one scale, whatever the room: the figure shows at least what its tags name; a plot
+# of a square kind that is not square itself says so in one more tag.
 _SQUARE = """
-const {inner_width, inner_height, x_range, y_range, tags: [left, right, bottom, top]} = figure
-if (inner_width > 0 && inner_height > 0) {
+const {inner_width, inner_height, x_range, y_range, tags} = figure
+const [left, right, bottom, top, stretched] = tags
+if (stretched) {
+  x_range.setv({start: left, end: right})
+  y_range.setv({start: bottom, end: top})
+} else if (inner_width > 0 && inner_height > 0) {
   const unit = Math.max((right - left) / inner_width, (top - bottom) / inner_height) / 2
   const x = (left + right) / 2, y = (bottom + top) / 2
   x_range.setv({start: x - unit * inner_width, end: x + unit * inner_width})
@@ -55,19 +70,31 @@ class LivePlot(pn.viewable.Viewer):
     while its surroundings change their size. A glyph is made when its layer is first drawn, and
     from then on new arrays go straight into its source, one assignment each.
 
-    **Arguments:** `blank`: a plot of this kind without series; `tapped(plot, x, y)`: is called
-    with what is drawn and a point of it where the user clicks.
+    **Arguments:**
+
+    - `blank`: a plot of this kind without series.
+    - `tapped(plot, x, y)`: is called with what is drawn and a point of it where the user clicks.
+    - `hide(key, hidden)`: is called when the user hides a series, or shows it again.
+    - `stage`: what the pictures of a session share.
     """
 
     def __init__(
-        self, blank: Plot, tapped: Callable[[Plot, float, float], None] | None = None, **params
+        self,
+        blank: Plot,
+        tapped: Callable[[Plot, float, float], None] | None = None,
+        hide: Callable[[str, bool], None] | None = None,
+        stage: Stage | None = None,
+        **params,
     ):
         super().__init__(**params)
-        self.plot = blank
+        self.plot, self._hide, self._stage = blank, hide, stage
+        self._hidden: frozenset[str] = frozenset()
         self._figure = _figure(blank)
         self._legend = self._figure.select_one(Legend)
         self._glyphs: dict[tuple[str, str], GlyphRenderer] = {}
         self._entries: dict[str, LegendItem] = {}
+        if stage is not None and blank.x.symbol == "t":
+            self._figure.add_layout(stage.mark)
         if tapped is not None:
             self._figure.on_event(Tap, lambda event: self._tap(event, tapped))
         shape = {"max_width": _SQUARE_WIDTH} if blank.square else {}
@@ -92,17 +119,22 @@ class LivePlot(pn.viewable.Viewer):
                 self._glyphs[name].data_source.data = layer.columns
             else:
                 self._glyphs[name] = _glyph(self._figure, layer)
+                self._perform(layer)
                 self._enter(layer)
         for name in self._glyphs.keys() - drawn.keys():
+            # The point at the moment lives on the curve's own numbers.
+            if name[1] == "moment":
+                continue
             source = self._glyphs[name].data_source
             if len(source.data["x"]):
                 source.data = {column: [] for column in source.data}
         self._entitle(drawn.values())
         self._figure.title.text = plot.title
-        self._figure.yaxis.axis_label = label(plot.y, "$$", "$$")
+        for axis, of in ((self._figure.xaxis, plot.x), (self._figure.yaxis, plot.y)):
+            axis.axis_label = label(of, "$$", "$$")
         # A user who zoomed in keeps the view until the data's own range moves.
-        limits = *span(plot), *heights(plot)
-        if plot.square:
+        limits = *span(plot), *heights(plot), *["stretched"] * (not plot.square)
+        if self._figure.tags:
             if self._figure.tags != list(limits):
                 self._figure.tags = list(limits)
         else:
@@ -115,18 +147,57 @@ class LivePlot(pn.viewable.Viewer):
         pn.io.push_notebook(self._pane)
 
     def _tap(self, event: Tap, tapped) -> None:
-        if event.x is not None and event.y is not None:
+        ranges = (event.x, self._figure.x_range), (event.y, self._figure.y_range)
+        # A click in the legend is one outside of the frame.
+        if all(at is not None and along.start <= at <= along.end for at, along in ranges):
             tapped(self.plot, float(event.x), float(event.y))
+
+    def hide(self, keys: frozenset[str]) -> None:
+        """Hides the series of these keys, and shows all others."""
+        self._hidden = keys
+        for key, entry in self._entries.items():
+            for glyph in entry.renderers:
+                if glyph.visible == (key in keys):
+                    glyph.visible = key not in keys
+
+    def _perform(self, layer: Layer) -> None:
+        """A new curve along time ends at the moment while that runs."""
+        timed = layer.times is not None or self.plot.x.symbol == "t"
+        moves = layer.kind in ("curve", "markers") and layer.key not in _STILL
+        if self._stage is None or not timed or not moves:
+            return
+        curve = self._glyphs[layer.key, layer.kind]
+        curve.view.filter = self._stage.past
+        if layer.kind == "curve":
+            self._glyphs[layer.key, "moment"] = self._figure.scatter(
+                "x",
+                "y",
+                source=curve.data_source,
+                view=CDSView(filter=self._stage.here),
+                marker=layer.style.marker[0],
+                size=11,
+                color=layer.style.colour,
+                level="overlay",
+            )
 
     def _enter(self, layer: Layer) -> None:
         """A new glyph belongs to its series' entry, whose click hides all of them."""
         if layer.key not in self._entries:
             self._entries[layer.key] = LegendItem(label=value(layer.label), renderers=[])
         entry = self._entries[layer.key]
-        visible = all(glyph.visible for glyph in entry.renderers)
-        glyph = self._glyphs[layer.key, layer.kind]
-        glyph.visible = visible
-        entry.renderers = [*entry.renderers, glyph]
+        made = [self._glyphs[name] for name in self._glyphs if name[0] == layer.key]
+        new = [glyph for glyph in made if glyph not in entry.renderers]
+        for glyph in new:
+            glyph.visible = layer.key not in self._hidden
+            glyph.on_change("visible", partial(self._turned, layer.key))
+        entry.renderers = [*entry.renderers, *new]
+
+    def _turned(self, key: str, attr: str, old: bool, visible: bool) -> None:
+        """The user clicked on a series' entry, and the browser hid one of its glyphs."""
+        if visible == (key in self._hidden):
+            self.hide(self._hidden - {key} if visible else self._hidden | {key})
+            if self._hide is not None:
+                self._hide(key, not visible)
 
     def _entitle(self, drawn) -> None:
         labels = {layer.key: layer.label for layer in drawn}
@@ -183,6 +254,8 @@ def _figure(blank: Plot):
         margin=2,
     )
     made.add_layout(legend, "above")
+    fit = CustomJS(args={"legend": legend, "most": _LEGEND_COLUMNS}, code=_LEGEND)
+    made.js_on_change("inner_width", fit)
     return made
 
 

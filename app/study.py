@@ -5,12 +5,14 @@ message, and what was there stays.
 """
 
 import dataclasses
+import math
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import param
 
 from ees import Experiment
+from ees.experiment import STEP_COUNTS
 from ees.results import Plot
 
 
@@ -27,11 +29,15 @@ class Study(param.Parameterized):
     - `experiment`: what is computed and shown.
     - `refused`: messages on what was asked for and not taken, empty after a good change.
     - `settled`: counts the times that the user came to rest: let a control go, turned a page.
+    - `moment`: the time that is marked on every plot over time, `None` if there is none.
+    - `hidden`: the keys of the series that no plot shows.
     """
 
     experiment = param.ClassSelector(class_=Experiment, default=Experiment())
     refused = param.ClassSelector(class_=tuple, default=())
     settled = param.Integer(default=0)
+    moment = param.Number(default=None, allow_None=True)
+    hidden = param.ClassSelector(class_=frozenset, default=frozenset())
 
     def change(self, **fields: Any) -> bool:
         """Changes fields of the experiment, all of them or none.
@@ -49,15 +55,27 @@ class Study(param.Parameterized):
         except (ValueError, TypeError) as error:
             self.refused = (str(error)[:400],)
             return False
-        self.param.update(experiment=changed, refused=())
+        self._take(changed, ())
         return True
 
     def point(self, plot: Plot, x: float, y: float) -> None:
-        """Takes a click at a point of a plot to the question that drew it."""
-        pointed = self.experiment.question.pointed
-        fields = pointed(self.experiment, plot.key, x, y) if pointed else {}
+        """Takes a click at a point of a plot: to the question that drew it, if that listens.
+
+        Else the nearest step size where that is drawn along x, or the moment where time is.
+        """
+        experiment = self.experiment
+        pointed, horizon = experiment.question.pointed, experiment.horizon
+        fields = pointed(experiment, plot.key, x, y) if pointed else {}
+        if not fields and plot.x.symbol == "t":
+            self.moment = min(max(x, 0.0), horizon)
+        elif not fields and plot.x.symbol == "h" and x > 0:
+            fields = {"steps": min(STEP_COUNTS, key=lambda n: abs(math.log(horizon / n / x)))}
         if fields and self.change(**fields):
             self.settle()
+
+    def hide(self, key: str, hidden: bool) -> None:
+        """Hides the series of a key on every plot, or shows them again."""
+        self.hidden = self.hidden | {key} if hidden else self.hidden - {key}
 
     def settle(self) -> None:
         """Says that the user came to rest, which is when the address is worth writing."""
@@ -73,7 +91,12 @@ class Study(param.Parameterized):
         What does not fit is replaced by its default, and `refused` says so.
         """
         experiment, messages = from_query(query)
-        self.param.update(experiment=experiment, refused=messages)
+        self._take(experiment, messages)
+
+    def _take(self, experiment: Experiment, refused: tuple[str, ...]) -> None:
+        if self.moment is not None and self.moment > experiment.horizon:
+            self.moment = None
+        self.param.update(experiment=experiment, refused=refused)
 
 
 def to_pairs(experiment: Experiment) -> list[tuple[str, str]]:

@@ -58,6 +58,7 @@ STYLES |= {
 _SPARE = Style("#777777", (3, 2, 1, 2), ("y", "o"))
 
 CURSOR = Style("#888888", (4, 2), ("dot", "o"), 1.5)
+MOMENT = Style("#888888", (1, 2), ("dot", "o"), 1.5)
 
 
 # What else belongs to a scheme is thinner than the scheme, and dashed and marked otherwise.

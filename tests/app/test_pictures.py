@@ -1,5 +1,6 @@
 """What is drawn on a page, and what is exported, is what was computed."""
 
+import asyncio
 import dataclasses
 import io
 import subprocess
@@ -15,11 +16,13 @@ from matplotlib.colors import to_hex
 
 import ees
 from app import export, outlines
-from app.controls import _label, _plain
 from app.figure import element, heights, layers
 from app.layout import Explorer, explore
 from app.live import LivePlot
+from app.play import Stage
 from app.study import Study
+from app.symbols import label, plain
+from app.table import table
 from app.theme import style
 from app.views import PAGES
 from ees.questions import VIEWS
@@ -81,6 +84,80 @@ def test_what_the_user_hid_stays_hidden_when_new_numbers_come(plot):
     live.draw(plot)
     assert not any(glyph.visible for glyph in live._entries["ReversibleHeun"].renderers)
     assert len(live._entries["ReversibleHeun"].renderers) == 4
+
+
+def test_hiding_a_series_is_told_and_holds_for_glyphs_that_come_later(plot):
+    told = []
+    live = LivePlot(
+        VIEWS["paths"]["time"].blanks[0], hide=lambda key, hidden: told.append((key, hidden))
+    )
+    live.hide(frozenset({"RK4"}))
+    live.draw(plot)
+    assert not any(glyph.visible for glyph in live._entries["RK4"].renderers)
+    assert told == []
+    # What BokehJS does when a legend's entry is clicked.
+    for glyph in live._entries["EES25"].renderers:
+        glyph.visible = False
+    for glyph in live._entries["RK4"].renderers:
+        glyph.visible = True
+    assert told == [("EES25", True), ("RK4", False)]
+
+
+def test_time_runs_through_curves_and_not_through_lines_that_hold_at_all_times():
+    stage = Stage()
+    t = np.linspace(0.0, 1.0, 5)
+    series = (Series("RK4", "RK4", t, t), Series("floor", "floor", t[[0, -1]], np.ones(2)))
+    blank = Plot("k", "", Axis("time", "t"), Axis("y", "y"), ())
+    live = LivePlot(blank, stage=stage)
+    live.draw(dataclasses.replace(blank, series=series))
+    filters = {name: glyph.view.filter for name, glyph in live._glyphs.items()}
+    assert filters["RK4", "curve"] is stage.past and filters["RK4", "moment"] is stage.here
+    assert ("floor", "moment") not in filters and filters["floor", "curve"] is not stage.past
+    assert stage.mark in live._figure.center
+    # A path in a plane carries its times along.
+    plane = dataclasses.replace(blank, x=Axis("x", "x"))
+    orbit = LivePlot(plane, stage=stage)
+    orbit.draw(dataclasses.replace(plane, series=(Series("RK4", "RK4", t, -t, times=2 * t),)))
+    source = orbit._glyphs["RK4", "curve"].data_source
+    np.testing.assert_allclose(source.data["t"], 2 * t)
+    assert orbit._glyphs["RK4", "moment"].data_source is source
+    assert stage.mark not in orbit._figure.center
+
+
+def test_a_table_thins_long_curves_keeps_their_ends_and_escapes_their_names():
+    x = np.arange(1001.0)
+    long, short = Series("RK4", "<b>RK4", x, 2 * x), Series("floor", "floor", x[:2], x[:2] * np.nan)
+    shown = table(Plot("k", "Title & more", Axis("time", "t", "s"), Axis("y", "y"), (long, short)))
+    document = ElementTree.fromstring(shown)
+    head = [cell.text for cell in document.find("thead").iter("th")]
+    assert head == ["series", "time [s]", "y [1]"]
+    rows = [[cell.text for cell in row] for row in document.find("tbody")]
+    assert len(rows) < 300
+    assert rows[0] == ["<b>RK4", "0", "0"]
+    assert ["<b>RK4", "1000", "2000"] in rows
+    assert rows[-1] == ["floor", "1", None]
+    assert f"{len(rows)} of 1003 rows" in document.find("caption").text
+
+
+def test_a_script_can_be_had_before_the_first_picture():
+    explorer = Explorer(Study(experiment=ees.Experiment(model="kepler")))
+    panel = explorer.pages["paths"]._panels["paths"]
+    assert 'model": "kepler"' in asyncio.run(_file(panel, "Python")).decode()
+    assert asyncio.run(_file(panel, "CSV")) == b"series,time [1],solution [1]\n"
+
+
+async def _file(panel, label):
+    (button,) = (b for b in panel.parts[2] if b.label == label)
+    return (await button.callback()).getvalue()
+
+
+def test_a_caption_follows_the_plot_and_is_its_title_where_there_is_none(plot):
+    panel = Explorer(Study()).pages["paths"]._panels["paths"]
+    panel.draw(ees.Experiment(), dataclasses.replace(plot, caption="1 < 2"))
+    assert panel.caption.object == '<p aria-live="polite">1 &lt; 2</p>'
+    panel.draw(ees.Experiment(), dataclasses.replace(plot, caption=""))
+    assert plot.title in panel.caption.object
+    assert not panel.table.visible
 
 
 def test_a_zoom_stays_while_the_window_of_the_data_does(plot):
@@ -274,7 +351,7 @@ def test_every_part_of_every_question_has_its_texts():
 @pytest.mark.parametrize("name", ees.MODELS)
 def test_symbols_are_plain_text_in_widgets(name):
     model = ees.MODELS[name]()
-    texts = [*map(_plain, model.components), *map(_label, model.parameters)]
+    texts = [*map(plain, model.components), *map(label, model.parameters)]
     assert all(text.strip() and not set(text) & set("\\{}_$") for text in texts)
     assert len(set(texts)) == len(texts)
 
@@ -305,7 +382,7 @@ def test_controls_follow_the_study_and_the_study_follows_them(monkeypatch):
 def test_explore_shows_the_computed_picture_at_once():
     explorer = explore(model="kepler", schemes=("EES25",))
     wanted = ees.run(ees.Experiment(model="kepler", schemes=("EES25",))).plots[0]
-    assert explorer.pages["paths"]._live["paths"].plot.to_csv() == wanted.to_csv()
+    assert explorer.pages["paths"]._panels["paths"].live.plot.to_csv() == wanted.to_csv()
 
 
 def test_explore_refuses_what_an_experiment_refuses():

@@ -4,6 +4,7 @@ import pytest
 
 import ees
 from app.study import Study, from_query, to_pairs
+from ees.results import Axis, Plot
 
 
 EXPERIMENTS = [
@@ -70,3 +71,33 @@ def test_another_model_starts_from_its_own_defaults_and_keeps_the_schemes():
 def test_no_message_repeats_more_than_a_few_lines_of_what_was_typed():
     _, messages = from_query("?model=" + "y" * 3900)
     assert len(messages[0]) < 400
+
+
+def test_a_click_takes_the_nearest_step_or_the_moment_and_nothing_else():
+    study = Study(experiment=ees.Experiment(horizon=8.0, steps=96))
+    axes = {symbol: Axis(symbol, symbol) for symbol in "hty"}
+
+    def click(symbol, x):
+        study.point(Plot("k", "", axes[symbol], axes["y"], ()), x, 0.0)
+
+    click("h", 0.38)
+    assert (study.experiment.steps, study.settled, study.moment) == (21, 1, None)
+    click("t", 3.25)
+    click("y", 1.0)
+    click("h", -1.0)
+    assert (study.experiment.steps, study.settled, study.moment) == (21, 1, 3.25)
+    click("t", 9.0)
+    assert study.moment == 8.0
+    # A moment after the end is none.
+    study.change(horizon=5.0)
+    assert study.moment is None
+
+
+def test_hidden_series_are_a_set_of_keys_that_no_link_holds():
+    study = Study()
+    link = study.query()
+    study.hide("RK4", True)
+    study.hide("EES25", True)
+    study.hide("RK4", False)
+    study.hide("Heun", False)
+    assert study.hidden == {"EES25"} and study.query() == link
