@@ -151,4 +151,4 @@ def _beside(series, precision) -> Series:
     return dataclasses.replace(series, key=key, label=label, marks=False)
 
 
-ERROR = Question(reversal, _BLANKS, CHOICES, steady=True)
+ERROR = Question(reversal, _BLANKS, CHOICES, steady=True, played=True)
