@@ -23,6 +23,7 @@ from bokeh.plotting import figure
 
 from app.figure import FILL, HEIGHT, SIZES, TEXTS, Layer, heights, label, layers, span
 from app.play import Stage
+from app.study import covers, turned
 from ees.results import Plot
 
 
@@ -157,13 +158,13 @@ class LivePlot(pn.viewable.Viewer):
         self._hidden = keys
         for key, entry in self._entries.items():
             for glyph in entry.renderers:
-                if glyph.visible == (key in keys):
-                    glyph.visible = key not in keys
+                if glyph.visible == covers(keys, key):
+                    glyph.visible = not glyph.visible
 
     def _perform(self, layer: Layer) -> None:
         """A new curve along time ends at the moment while that runs."""
         timed = layer.times is not None or self.plot.x.symbol == "t"
-        moves = layer.kind in ("curve", "markers") and layer.key not in _STILL
+        moves = layer.kind in ("curve", "markers") and layer.key.partition("/")[0] not in _STILL
         if self._stage is None or not timed or not moves:
             return
         curve = self._glyphs[layer.key, layer.kind]
@@ -188,14 +189,14 @@ class LivePlot(pn.viewable.Viewer):
         made = [self._glyphs[name] for name in self._glyphs if name[0] == layer.key]
         new = [glyph for glyph in made if glyph not in entry.renderers]
         for glyph in new:
-            glyph.visible = layer.key not in self._hidden
+            glyph.visible = not covers(self._hidden, layer.key)
             glyph.on_change("visible", partial(self._turned, layer.key))
         entry.renderers = [*entry.renderers, *new]
 
     def _turned(self, key: str, attr: str, old: bool, visible: bool) -> None:
         """The user clicked on a series' entry, and the browser hid one of its glyphs."""
-        if visible == (key in self._hidden):
-            self.hide(self._hidden - {key} if visible else self._hidden | {key})
+        if visible == covers(self._hidden, key):
+            self.hide(turned(self._hidden, key, not visible))
             if self._hide is not None:
                 self._hide(key, not visible)
 

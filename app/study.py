@@ -75,7 +75,7 @@ class Study(param.Parameterized):
 
     def hide(self, key: str, hidden: bool) -> None:
         """Hides the series of a key on every plot, or shows them again."""
-        self.hidden = self.hidden | {key} if hidden else self.hidden - {key}
+        self.hidden = turned(self.hidden, key, hidden)
 
     def settle(self) -> None:
         """Says that the user came to rest, which is when the address is worth writing."""
@@ -97,6 +97,16 @@ class Study(param.Parameterized):
         if self.moment is not None and self.moment > experiment.horizon:
             self.moment = None
         self.param.update(experiment=experiment, refused=refused)
+
+
+def covers(hidden: frozenset[str], key: str) -> bool:
+    """Whether a series is hidden: by its own key, or with all of its scheme's."""
+    return not hidden.isdisjoint((key, key.partition("/")[0]))
+
+
+def turned(hidden: frozenset[str], key: str, away: bool) -> frozenset[str]:
+    """The hidden keys once one more is hidden, or shown again with all of its scheme's."""
+    return hidden | {key} if away else hidden - {key, key.partition("/")[0]}
 
 
 def to_pairs(experiment: Experiment) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 import pytest
 
 import ees
-from app.study import Study, from_query, to_pairs
+from app.study import Study, covers, from_query, to_pairs
 from ees.results import Axis, Plot
 
 
@@ -101,3 +101,7 @@ def test_hidden_series_are_a_set_of_keys_that_no_link_holds():
     study.hide("RK4", False)
     study.hide("Heun", False)
     assert study.hidden == {"EES25"} and study.query() == link
+    # A scheme hides whatever is drawn of it; one of these hides itself alone.
+    assert covers(study.hidden, "EES25/back") and not covers(frozenset({"EES25/back"}), "EES25")
+    study.hide("EES25/back", False)
+    assert study.hidden == frozenset()

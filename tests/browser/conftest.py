@@ -80,15 +80,20 @@ def server(tmp_path_factory):
     assert served.complaints == []
 
 
+def launched(playwright):
+    """The machine's own Chromium, started by Playwright."""
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    assert path, "no Chromium found: on Debian, apt install chromium"
+    quiet = ("--disable-gpu", "--disable-background-networking", "--disable-component-update")
+    sandbox = ("--no-sandbox",) if hasattr(os, "geteuid") and os.geteuid() == 0 else ()
+    return playwright.chromium.launch(executable_path=path, args=[*quiet, *sandbox])
+
+
 # Playwright keeps an event loop running for as long as it lives.
 @pytest.fixture(scope="module")
 def chromium():
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    assert path, "no Chromium found: on Debian, apt install chromium"
     with sync_playwright() as playwright:
-        quiet = ("--disable-gpu", "--disable-background-networking", "--disable-component-update")
-        sandbox = ("--no-sandbox",) if hasattr(os, "geteuid") and os.geteuid() == 0 else ()
-        browser = playwright.chromium.launch(executable_path=path, args=[*quiet, *sandbox])
+        browser = launched(playwright)
         yield browser
         browser.close()
 

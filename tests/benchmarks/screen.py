@@ -1,0 +1,220 @@
+"""From a slider to pixels: `python -m tests.benchmarks.screen`, a minute and a half.
+
+A headless Chromium opens Paths with ten curves and, in another tab, a bare Bokeh figure of the
+same size with ten curves that nothing but JavaScript updates: what no app on this machine and
+in this browser can undercut. The two take turns. A trial begins with the key press, or with the
+assignment of the arrays, and ends when the figure has been painted with the new title and a
+pixel was read back. Results go to assets/benchmarks/screen.json.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import tempfile
+import time
+from importlib.metadata import version
+
+import numpy as np
+from bokeh.embed import file_html
+from bokeh.plotting import figure
+from bokeh.resources import INLINE
+from playwright.sync_api import sync_playwright
+
+from tests.browser.conftest import ROOT, App, Server, launched
+
+
+PATH = ROOT / "assets" / "benchmarks" / "screen.json"
+SCHEMES = "EES25,EES27,Euler,Heun,Midpoint,Ralston,Kutta3,Heun3,RK4"
+CURVES, POINTS = 10, 2000
+ROUNDS, TRIALS = 5, 10
+# Goals of the project: ratios to the floor, frames a second, milliseconds.
+GOALS = {"median": 2.5, "p95": 5.0, "frames": 15.0, "beside": 250.0, "first": 3.0}
+
+# A figure is done when it was painted after its title had changed.
+_WATCH = """() => {
+  const models = [...Bokeh.documents[0]._all_models.values()].filter((m) => m.type === 'Figure')
+  const view = models.map((m) => Bokeh.index.find_one(m))
+    .filter((v) => v && v.el.getBoundingClientRect().width > 0)[0]
+  const watch = window.watch = {view, begun: null, shown: view.model.title.text, frames: 0}
+  const paint = view._actual_paint
+  view._actual_paint = function (...rest) {
+    paint.apply(this, rest)
+    const {text} = this.model.title
+    if (text !== watch.shown) {
+      watch.shown = text
+      watch.frames += 1
+      if (watch.done) {
+        const {ctx} = this.canvas_view.primary
+        ctx.getImageData(0, 0, 1, 1)
+        const {done} = watch
+        watch.done = null
+        done(performance.now() - watch.begun)
+      }
+    }
+  }
+  window.addEventListener('keydown', () => { watch.begun = performance.now() }, true)
+}"""
+_WAIT = "() => { watch.took = new Promise((done) => { watch.done = done }) }"
+_UPDATE = """([points, trial]) => {
+  const renderers = watch.view.model.renderers
+  const arrays = renderers.map((_, curve) => {
+    const x = new Float32Array(points), y = new Float32Array(points)
+    for (let i = 0; i < points; i++) {
+      x[i] = 10 * i / (points - 1)
+      y[i] = Math.sin(x[i] + curve) + 0.3 * Math.sin(trial + 7 * x[i])
+    }
+    return {x, y}
+  })
+  watch.begun = performance.now()
+  renderers.forEach((renderer, i) => { renderer.data_source.data = arrays[i] })
+  watch.view.model.title.text = `trial ${trial}`
+  return watch.took
+}"""
+
+
+def _floor_page(browser, size, folder):
+    made = figure(width=size["width"], height=size["height"], tools="pan,box_zoom,wheel_zoom,hover")
+    for curve in range(CURVES):
+        made.line([0.0, 10.0], [0.0, 0.0], line_width=2, color="#5a69f0", legend_label=f"{curve}")
+    made.y_range.update(start=-2.0, end=2.0)
+    path = pathlib.Path(folder) / "floor.html"
+    path.write_text(file_html(made, INLINE, "floor"))
+    page = browser.new_page(viewport={"width": 1440, "height": 1000})
+    page.goto(path.as_uri())
+    page.wait_for_function("() => window.Bokeh && Bokeh.documents.length && Bokeh.documents[0].is_idle")
+    page.evaluate(_WATCH)
+    return page
+
+
+def _press(app, key="ArrowRight") -> float:
+    """Milliseconds from a key on the step-size slider to the picture."""
+    app.page.evaluate(_WAIT)
+    app.page.keyboard.press(key)
+    return app.page.evaluate("() => watch.took")
+
+
+def _ready(browser, server, query) -> tuple[App, float]:
+    """The app at a link, watched, and the seconds until its first picture."""
+    begun = time.perf_counter()
+    app = App(browser, server)
+    app.open(query)
+    first = time.perf_counter() - begun
+    app.settled()
+    app.page.evaluate(_WATCH)
+    app.slider("Step size h").focus()
+    app.page.keyboard.press("Home")
+    app.settled()
+    return app, first
+
+
+def _drag(app, seconds=3.0) -> float:
+    """Pictures a second while the mouse drags the slider."""
+    thumb = app.slider("Step size h").bounding_box()
+    rail = app.page.locator(".MuiSlider-root").first.bounding_box()
+    y = thumb["y"] + thumb["height"] / 2
+    app.page.mouse.move(thumb["x"] + thumb["width"] / 2, y)
+    app.page.mouse.down()
+    app.page.evaluate("() => { watch.frames = 0 }")
+    begun = time.perf_counter()
+    while (gone := time.perf_counter() - begun) < seconds:
+        # Through half of the slider and back, so that values differ from move to move.
+        at = 0.1 + 0.5 * abs(1 - 2 * gone / seconds)
+        app.page.mouse.move(rail["x"] + at * rail["width"], y)
+        app.page.wait_for_timeout(8)
+    frames = app.page.evaluate("() => watch.frames") / gone
+    app.page.mouse.up()
+    return frames
+
+
+def _summary(times) -> dict:
+    median, p95 = np.quantile(times, (0.5, 0.95))
+    return {"median": round(float(median), 1), "p95": round(float(p95), 1), "trials": len(times)}
+
+
+def measure() -> dict:
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        server, browser = Server(pathlib.Path(folder)), launched(playwright)
+        try:
+            return _measure(browser, server, folder)
+        finally:
+            browser.close()
+            server.stop()
+
+
+def _measure(browser, server, folder) -> dict:
+    warm = f"?schemes={SCHEMES}&seed=1"
+    _ready(browser, server, warm)[0].context.close()
+    app, first = _ready(browser, server, f"?schemes={SCHEMES}&seed=2")
+    size = app.page.evaluate("() => { const {width, height} = watch.view.bbox; return {width, height} }")
+    drawn = {label: len(points) for label, points in app.curves().items()}
+    floor, trial = _floor_page(browser, size, folder), 0
+    times = {"ours": [], "floor": [], "floor, as many points as ours": []}
+    for _ in range(ROUNDS):
+        app.page.bring_to_front()
+        times["ours"] += [_press(app) for _ in range(TRIALS)]
+        floor.bring_to_front()
+        for name, points in (("floor", POINTS), ("floor, as many points as ours", max(drawn.values()))):
+            for trial in range(trial + 1, trial + 1 + TRIALS):
+                floor.evaluate(_WAIT)
+                times[name].append(floor.evaluate(_UPDATE, [points, trial]))
+    app.page.bring_to_front()
+    frames = _drag(app)
+    # Another session computes for longer than this lasts.
+    many = "EES25,EES27,RK4,Heun,Midpoint,Ralston,Kutta3,Euler"
+    busy = App(browser, server)
+    busy.page.goto(f"{server.url}?model=neural_langevin&view=gradients&schemes={many}")
+    busy.page.get_by_text("computing").first.wait_for()
+    app.page.bring_to_front()
+    app.slider("Step size h").focus()
+    beside = [_press(app, "ArrowLeft") for _ in range(2 * TRIALS)]
+    computing = busy.page.get_by_text("computing").first.is_visible()
+    return {
+        "date": datetime.date.today().isoformat(),
+        "hardware": {"cores": os.cpu_count(), "machine": platform.machine(), "load": os.getloadavg()},
+        "versions": {name: version(name) for name in ("panel", "bokeh", "jax")}
+        | {"chromium": browser.version},
+        "curves": drawn,
+        "milliseconds": {name: _summary(found) for name, found in times.items()},
+        "beside": _summary(beside) | {"other session computed throughout": computing},
+        "frames a second in a drag": round(frames, 1),
+        "seconds to the first picture": round(first, 2),
+    }
+
+
+def lines_of(results: dict) -> list[str]:
+    """The results as a table for a terminal, beside the goals."""
+    found = results["milliseconds"]
+    lines = [f"{'slider to pixels':44}{'median':>10}{'p95':>10}"]
+    for name, times in found.items():
+        lines.append(f"{name + ', ms':44}{times['median']:10.1f}{times['p95']:10.1f}")
+    for name in list(found)[1:]:
+        ratios = [found["ours"][q] / found[name][q] for q in ("median", "p95")]
+        lines.append(f"{'ours to ' + name:44}{ratios[0]:10.2f}{ratios[1]:10.2f}")
+    beside = results["beside"]
+    lines += [
+        f"{'goal':44}{GOALS['median']:10.2f}{GOALS['p95']:10.2f}",
+        f"{'beside a long computation, ms':44}{beside['median']:10.1f}{beside['p95']:10.1f}"
+        f"   goal: p95 {GOALS['beside']:g}",
+        f"frames a second in a drag: {results['frames a second in a drag']} (goal {GOALS['frames']:g})",
+        f"seconds to the first picture: {results['seconds to the first picture']} "
+        f"(goal {GOALS['first']:g})",
+    ]
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.screen", description=__doc__)
+    parser.add_argument("--no-file", action="store_true", help="print the results only")
+    options = parser.parse_args()
+    results = measure()
+    print("\n".join(lines_of(results)))
+    if not options.no_file:
+        PATH.parent.mkdir(parents=True, exist_ok=True)
+        PATH.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
