@@ -157,7 +157,7 @@ def _gradients_by_hand(hand, ts, ws):
 
 def test_the_gradient_errors_are_those_of_an_independent_computation(butcher_step):
     experiment = Experiment(**OU, view="gradients", seed=11, schemes=("EES25", "RK4"))
-    error, cosine = (_curves(plot) for plot in ees.run(experiment).plots)
+    error, cosine, signs = (_curves(plot) for plot in ees.run(experiment).plots)
     for name in experiment.schemes:
         hand = ByHand(name, butcher_step)
         counts = sorted(GRADIENT_COUNTS, reverse=True)
@@ -168,6 +168,7 @@ def test_the_gradient_errors_are_those_of_an_independent_computation(butcher_ste
             angle = g @ exact / np.linalg.norm(g) / np.linalg.norm(exact)
             np.testing.assert_allclose(error[name].y[i], off, rtol=1e-9, atol=1e-10)
             np.testing.assert_allclose(cosine[name].y[i], angle, rtol=0, atol=1e-10)
+            assert signs[name].y[i] == np.mean(np.sign(g) == np.sign(exact))
 
 
 def test_a_path_that_blows_up_ends_where_it_leaves_the_window_with_a_message_and_a_mark(

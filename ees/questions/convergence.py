@@ -26,7 +26,7 @@ FINER = (*COUNTS, 420, 630, 1260)
 FINE = 5040
 
 CHOICES = {
-    "against": Choice("Against", {"h": "step size", "evaluations": "field evaluations"}),
+    "effort": Choice("Against", {"h": "step size", "evaluations": "field evaluations"}),
     "samples": Number("Paths", 256, 8, 2048, whole=True, log=True),
 }
 
@@ -101,7 +101,7 @@ def accuracy(kind: str, experiment) -> Iterator[Report]:
 
 
 def _report(experiment, found, progress) -> Report:
-    kind, against = experiment.part, experiment.choice("against")
+    kind, against = experiment.part, experiment.choice("effort")
     sign = 1 if against == "h" else -1
     strong, weak = ({name: order[i] for name, order in _orders(experiment).items()} for i in (0, 1))
     orders = weak if kind == "weak" else strong
@@ -140,7 +140,7 @@ def _curve(experiment, name, found):
         return Series(name, label, np.zeros(0), np.zeros(0), marks=True), np.zeros(0, bool)
     errors = getattr(found, kind)
     drawn = np.isfinite(errors.error) & (errors.error > 0)
-    against = {"h": found.hs, "evaluations": found.evaluations}[experiment.choice("against")]
+    against = {"h": found.hs, "evaluations": found.evaluations}[experiment.choice("effort")]
     x = np.asarray(against, float)[drawn]
     # From left to right, with the step sizes or with the evaluations.
     order = np.argsort(x)

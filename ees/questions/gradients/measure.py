@@ -157,6 +157,8 @@ def _reason(experiment, name, steps, well) -> str:
     if scheme.algebraic:
         return "its way back is exact but for round-off"
     defect = float(reversal_defect(scheme, z).max())
+    if defect < experiment.unit:
+        return f"{size} a step back is exact to round-off"
     return f"{size} a step back misses by {defect:.1g} of the state"
 
 
