@@ -26,7 +26,7 @@ ADJOINTS = {
 REBUILT = ("reversible", "reversible, every fourth kept")
 CASES = [(name, noise) for name in ees.SCHEMES for noise in NOISES]
 # Of the continuous gradient. With noise every step back starts a scheme afresh, and it is the
-# method of one step that it begins with.
+# method of one step that it begins with; on an ODE it goes on, and may do better.
 BEGINS_WITH = {
     "ReversibleHeun": ees.Heun,
     "McCallumFoster": ees.Euler,
@@ -167,7 +167,7 @@ def test_the_continuous_gradient_nears_the_discrete_one_with_the_order_of_the_sc
     order = ees.order(BEGINS_WITH.get(name, ees.SCHEMES[name])())
     for error in errors:
         assert slope(STEP, error) > order - 0.3
-    if name not in CANCELS:
+    if name not in CANCELS and not (noise == "ode" and name in BEGINS_WITH):
         assert slope(STEP, errors[0]) < order + 0.3
 
 
