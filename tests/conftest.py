@@ -27,6 +27,14 @@ import pytest
 import ees
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """A file is one job of those that run side by side, unless its tests say otherwise."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 @pytest.fixture(autouse=True, scope="module")
 def compiled_quickly(request):
     """LLVM optimises only in files that say `OPTIMISED = True`: they run long or weigh programs.

@@ -24,7 +24,21 @@ ADJOINTS = {
     "continuous": ees.Continuous(),
 }
 REBUILT = ("reversible", "reversible, every fourth kept")
-CASES = [(name, noise) for name in ees.SCHEMES for noise in NOISES]
+
+
+def _job(name):
+    """One job for all schemes that share their programs: those of so many stages."""
+    scheme = ees.SCHEMES[name]()
+    if isinstance(scheme, ees.RungeKutta):
+        name = f"{scheme.evaluations}-{scheme._registers is None}"
+    return pytest.mark.xdist_group(f"matrix-{name}")
+
+
+CASES = [
+    pytest.param((name, noise), marks=_job(name), id=f"{name}-{noise}")
+    for name in ees.SCHEMES
+    for noise in NOISES
+]
 # Of the continuous gradient. With noise every step back starts a scheme afresh, and it is the
 # method of one step that it begins with; on an ODE it goes on, and may do better.
 BEGINS_WITH = {
@@ -91,7 +105,7 @@ def gradients(problem):
     return compute
 
 
-@pytest.fixture(scope="module", params=CASES, ids="-".join)
+@pytest.fixture(scope="module", params=CASES)
 def case(request, gradients):
     """A scheme's name, a noise, and `ask(dtype, steps)`: their `gradients`, computed once."""
     name, noise = request.param
