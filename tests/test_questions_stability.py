@@ -109,7 +109,7 @@ def test_the_dots_are_the_eigenvalues_of_the_jacobian_times_h_and_turn_outside(s
         label = ees.SCHEMES[name]().name
         assert message.startswith(f"{label}: h = {h:.4g} is {where} its critical step, ")
         assert f"{outside} of {falls} decaying eigenvalues" in message
-    assert f"{falls} decay" in report.plots[0].caption
+    assert f"decaying: {falls}" in report.plots[0].caption
 
 
 def test_schemes_with_steps_of_their_own_have_dots_of_their_own():
@@ -250,7 +250,7 @@ def test_order_stars_are_the_ratio_and_tell_the_order():
 
 @pytest.mark.parametrize("model", ["stiff_gbm", "rough"])
 def test_every_kind_of_model_has_a_picture_at_tiny_and_at_huge_steps(model):
-    schemes = ("EES25", "McCallumFoster", "ImplicitMidpoint")
+    schemes = ("EES25", "McCallumFoster", "ReversibleHeun")
     for steps, precision in ((2, "float32"), (5040, "float64")):
         report = ees.run(
             _stability(model=model, steps=steps, precision=precision, schemes=schemes)

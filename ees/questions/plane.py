@@ -8,7 +8,7 @@ import numpy as np
 from ees.diagnostics import linear_stability
 from ees.diagnostics.amplification import coordinates_of
 from ees.questions.base import Choice
-from ees.questions.spectrum import critical_step_of, decaying, spectrum_of
+from ees.questions.spectrum import critical_step_of, decaying, eigenvalues_of, growth_of
 from ees.results import Axis, Plot, Region, Series
 from ees.schemes import SCHEMES
 
@@ -136,8 +136,7 @@ def written(z: complex) -> str:
 
 def _eigenvalues(experiment) -> tuple[list[Series], list[str], str]:
     """The dots, a sentence for each scheme, and one on all of them."""
-    found = np.asarray(spectrum_of(experiment).eigenvalues)
-    found = found[np.isfinite(found).all(axis=1)].ravel()
+    found = eigenvalues_of(experiment)
     falls = decaying(found)
 
     def label(name):
@@ -148,10 +147,10 @@ def _eigenvalues(experiment) -> tuple[list[Series], list[str], str]:
         scheme = experiment.scheme(name)
         h = experiment.horizon / experiment.steps_of(name)
         places[name] = found * h / scale(experiment, name)
-        outside[name] = falls & (linear_stability(scheme, found * h) > 1 + _ROUND_OFF)
+        outside[name] = falls & (growth_of(scheme, found * h) > 1 + _ROUND_OFF)
         sentences.append(_sentence(experiment, name, h, outside[name].sum(), falls.sum()))
     # What was never inside a domain, however small the step, does not leave it.
-    barren = [name for name in places if critical_step_of(experiment, name).step == 0]
+    barren = [name for name in places if critical_step_of(experiment, name) == 0]
     left = {name: marks & (name not in barren) for name, marks in outside.items()}
     beyond = np.any(list(left.values()), axis=0)
     first = next(iter(places.values()))
@@ -175,13 +174,10 @@ def _eigenvalues(experiment) -> tuple[list[Series], list[str], str]:
             _dots("outside", "outside its domain", turned),
             _dots("grows", "Re λ ≥ 0, no decay", still),
         ]
-    counted = f"Eigenvalues along the reference path: {len(found)}, of which {falls.sum()} decay."
+    counted = f"Eigenvalues along the reference path: {len(found)}, decaying: {falls.sum()}"
     if falls.any():
-        others = f" other than {', '.join(map(label, barren))}" if barren else ""
-        counted += (
-            f" Of these, {beyond.sum()} lie outside the domain of at least one scheme{others}, "
-            f"and {(falls & ~beyond).sum()} of none."
-        )
+        counted += f", of these outside of some domain: {beyond.sum()}"
+    counted += "."
     if barren and falls.any():
         counted += f" No step is small enough for {', '.join(map(label, barren))}."
     return [series for series in dots if len(series.x)], sentences, counted
@@ -191,7 +187,7 @@ def _sentence(experiment, name: str, h: float, outside: int, falls: int) -> str:
     label = experiment.scheme(name).name
     if not falls:
         return f"{label}: nothing decays along this path, so no step is too large by linear theory."
-    critical = critical_step_of(experiment, name).step
+    critical = critical_step_of(experiment, name)
     if critical == 0:
         limit = "every step is too large"
     elif np.isinf(critical):

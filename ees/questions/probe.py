@@ -5,12 +5,13 @@ import dataclasses
 import jax.numpy as jnp
 import numpy as np
 
-from ees.diagnostics import linear_stability, reconstruction
+from ees.diagnostics import reconstruction
 from ees.diagnostics.amplification import Rotation
 from ees.drivers import Clock
 from ees.questions.base import Number
 from ees.questions.plane import BLANK as PLANE
 from ees.questions.plane import scale, written
+from ees.questions.spectrum import growth_of
 from ees.results import Axis, Plot, Series
 
 
@@ -55,7 +56,7 @@ def probe(experiment) -> Plot:
             _sizes(Series(name, scheme.name, n, forward, marks=False)),
             _sizes(Series(name, scheme.name, n, backward, "dots")),
         ]
-        factors.append(f"{scheme.name} {float(linear_stability(scheme, z)):.4g}")
+        factors.append(f"{scheme.name} {growth_of(scheme, np.array([z]))[0]:.4g}")
         error = float(found.error[0])
         returns.append(f"{scheme.name} {error:.2g}" if np.isfinite(error) else f"{scheme.name} not")
     longest = max(s.x.max(initial=1.0) for s in series)

@@ -4,6 +4,7 @@ import pytest
 
 import ees
 from app.study import Study, covers, from_query, to_pairs
+from ees.questions import VIEWS
 from ees.results import Axis, Plot
 
 
@@ -105,3 +106,17 @@ def test_hidden_series_are_a_set_of_keys_that_no_link_holds():
     assert covers(study.hidden, "EES25/back") and not covers(frozenset({"EES25/back"}), "EES25")
     study.hide("EES25/back", False)
     assert study.hidden == frozenset()
+
+
+def test_a_click_on_a_plot_changes_what_the_question_makes_of_it():
+    study = Study()
+    (paths,) = VIEWS["paths"]["time"].blanks[:1]
+    study.point(paths, 1.0, 2.0)
+    assert study.experiment == ees.Experiment() and study.settled == 0
+    study.change(view="stability", choices={"axes": "evaluation"})
+    plane, probe = VIEWS["stability"]["linear"].blanks
+    study.point(plane, -0.25, 0.75)
+    choices = {"axes": "evaluation", "probe_re": -0.25, "probe_im": 0.75}
+    assert study.experiment.choices == choices and study.settled == 1
+    study.point(probe, 3.0, 1.0)
+    assert study.experiment.choices == choices and study.settled == 1
