@@ -122,7 +122,7 @@ def test_recursive_checkpoints_are_exact_at_every_step():
 def test_over_the_horizon_the_loss_is_at_earlier_times_of_the_same_path(butcher_step):
     fields = {**OU, "part": "horizon", "seed": 11, "schemes": ("EES25",), "steps": 72}
     report, (error, cosine) = _run(**fields)
-    ts, ws = _path(Experiment(**fields), 72)
+    ts, ws = _path(Experiment(**OU, seed=11), 72)
     ends = 6 * np.arange(1, 13)
     np.testing.assert_allclose(cosine["EES25"].x, ts[ends], rtol=1e-12)
     drawn = dict(zip(np.round(error["EES25"].x * 24), error["EES25"].y))
@@ -151,20 +151,16 @@ def test_the_first_steps_of_a_driver_are_its_own():
 def test_every_parameter_has_its_own_gradient(butcher_step):
     fields = {**OU, "part": "parameters", "seed": 11, "schemes": ("EES25", "RK4"), "steps": 20}
     report, (found,) = _run(**fields)
-    experiment = Experiment(**fields)
+    experiment = Experiment(**OU, seed=11)
     fine = Hand("RK4", butcher_step, *_path(experiment, LATTICE)).exact()
-    # The field's arrays come in the order of its definition.
-    names = ["theta", "mu", "sigma", "y0"]
-    caption = report.plots[0].caption
-    listed = caption.split("The entries are ")[1].split(". ")[0].split(", ")
-    order = [names.index(entry.split(".")[-1].split(" ")[-1].split("[")[0]) for entry in listed]
-    assert sorted(order) == [0, 1, 2, 3]
-    np.testing.assert_allclose(found["reference"].y, fine[order], rtol=1e-9, atol=1e-10)
+    names = "1 drift.theta, 2 drift.mu, 3 diffusion.matrix[0, 0], 4 y0[0]"
+    assert names in report.plots[0].caption
+    np.testing.assert_allclose(found["reference"].y, fine, rtol=1e-9, atol=1e-10)
     assert found["reference"].look == "bars" and found["EES25"].look == "dots"
     for name in fields["schemes"]:
         hand = Hand(name, butcher_step, *_path(experiment, 20))
         for key, g in ((name, hand.reversible()), (f"{name}/exact", hand.exact())):
-            np.testing.assert_allclose(found[key].y, g[order], rtol=1e-9, atol=1e-10)
+            np.testing.assert_allclose(found[key].y, g, rtol=1e-9, atol=1e-10)
 
 
 def test_the_verdict_has_the_numbers_that_theory_gives():
@@ -195,10 +191,11 @@ def test_the_cost_is_the_compilers_and_the_schemes():
     assert len(set(memory["reversible"].y)) == 1
     grown = {key: s.y[-1] / s.y[0] for key, s in memory.items()}
     steps = COST_COUNTS[-1] / COST_COUNTS[0]
-    assert grown["tape"] > 0.8 * steps and 1 < grown["recursive"] < steps**0.6 < grown["sparse"]
+    assert 1 < grown["recursive"] < steps**0.6 and 1 < grown["sparse"] < grown["tape"]
+    assert 0.8 * steps < grown["tape"] < 1.2 * steps
     n = np.array(COST_COUNTS)
     # Three stages; the way back evaluates its first one together with the step's first.
-    wanted = {"tape": 3, "stored": 6, "reversible": 3 + 5, "continuous": 6}
+    wanted = {"tape": 3, "reversible": 3 + 5, "continuous": 6}
     for key, each in wanted.items():
         np.testing.assert_array_equal(evaluations[key].y, each * n)
     assert "EES(2,5)" in report.plots[0].title and "RK4" not in report.plots[0].title

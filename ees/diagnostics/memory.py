@@ -76,9 +76,10 @@ def memory(
     sizes, costs = compiled.memory_analysis(), compiled.cost_analysis() or {}
     long = min(driver.steps, _COUNTED)
     short = long // 2
+    # The way there is the same for all adjoints, and one program serves them all.
     forward, both = (
-        _counts(run, scheme, adjoint, long) - _counts(run, scheme, adjoint, short)
-        for run in (_end, _gradient)
+        _counts(run, scheme, how, long) - _counts(run, scheme, how, short)
+        for run, how in ((_end, Reversible()), (_gradient, adjoint))
     )
     return Memory(
         temp_bytes=sizes.temp_size_in_bytes,

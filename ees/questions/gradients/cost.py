@@ -17,7 +17,6 @@ from ees.results import Axis, Plot, Report, Series
 COUNTS = (144, 1008, 5040)
 ADJOINTS = {
     "tape": "full tape",
-    "stored": "stored states",
     "recursive": "recursive checkpoints",
     "sparse": "reversible, checkpoints",
     "reversible": "reversible",

@@ -54,7 +54,6 @@ def adjoint(experiment, kind: str, bound: int | None = _BOUND) -> AbstractAdjoin
     every = int(experiment.choice("every"))
     return {
         "tape": FullBackprop,
-        "stored": StoredStates,
         "reversible": lambda max_steps: Reversible(),
         "sparse": lambda max_steps: Reversible(checkpoint_every=every, max_steps=max_steps),
         "recursive": RecursiveCheckpoint,

@@ -77,13 +77,10 @@ def _names(experiment) -> list[str]:
     held = jtu.tree_flatten_with_path(eqx.filter((field, y0), eqx.is_inexact_array))[0]
     found = []
     for path, leaf in held:
-        # What the model calls it: the last attribute, whatever modules it is nested in.
-        words = [str(key.name) for key in path if isinstance(key, jtu.GetAttrKey)]
-        name = ".".join(words[1:]) or "y0"
-        if np.ndim(leaf) == 0:
-            found.append(name)
-        else:
-            found += [f"{name}[{', '.join(map(str, i))}]" for i in np.ndindex(*np.shape(leaf))]
+        # Where it is held in the field; the start is the second of the two.
+        name = jtu.keystr(path[1:]).lstrip(".") or "y0"
+        each = np.ndindex(*np.shape(leaf))
+        found += [f"{name}[{', '.join(map(str, i))}]" if i else name for i in each]
     return found
 
 
