@@ -88,10 +88,16 @@ class Page(pn.viewable.Viewer):
             margin=0,
         )
 
+    @property
+    def part(self) -> str:
+        """The name of the part that is open."""
+        return list(self.view.parts)[self._parts.active]
+
     def _turn(self, event) -> None:
-        part = list(self.view.parts)[event.new]
-        if self._study.experiment.view == self.view.name and self._study.change(part=part):
-            self._study.settle()
+        experiment = self._study.experiment
+        if experiment.view == self.view.name and experiment.part != self.part:
+            if self._study.change(part=self.part):
+                self._study.settle()
 
     def _follow(self) -> None:
         experiment = self._study.experiment
@@ -198,8 +204,10 @@ class Explorer(pn.viewable.Viewer):
 
     def _turn(self, event) -> None:
         view = list(PAGES)[event.new]
-        if view != self.study.experiment.view and self.study.change(view=view):
-            self.study.settle()
+        if view != self.study.experiment.view:
+            # Whoever comes back finds the part that was open.
+            if self.study.change(view=view, part=self.pages[view].part):
+                self.study.settle()
 
     def _describe(self) -> None:
         experiment = self.study.experiment

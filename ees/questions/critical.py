@@ -33,7 +33,9 @@ class Critical:
             h = experiment.horizon / experiment.steps_of(name)
             if 0 < critical < h:
                 label = experiment.scheme(name).name
-                sentences.append(f"{label}: h = {h:.4g} is beyond its critical step, {critical:.4g}.")
+                sentences.append(
+                    f"{label}: h = {h:.4g} is beyond its critical step, {critical:.4g}."
+                )
         return sentences
 
 

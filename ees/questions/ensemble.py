@@ -222,7 +222,9 @@ def _noise_of(experiment, first):
 
 
 @lru_cache(maxsize=2)
-def _noise(seed: int, hurst: float, shape: tuple, first: int) -> Float[Array, "points *noise paths"]:
+def _noise(
+    seed: int, hurst: float, shape: tuple, first: int
+) -> Float[Array, "points *noise paths"]:
     keys = jax.vmap(lambda i: jr.fold_in(jr.key(seed), i))(jnp.arange(first, first + _TOGETHER))
     if hurst == 0.5:
         return _brownian(keys, shape)
