@@ -75,9 +75,13 @@ class TestReport:
     def test_memory_is_that_of_the_fewest_and_the_most_steps(self, results):
         longer = [entry("floor", [], steps=n) | {"temp_bytes": n * 10_000} for n in (500, 5000)]
         results["races"]["memory"] = {"clock": "cpu", "entries": longer}
+        eager = entry("torchsde Midpoint", [3, 6, 12])
+        results["races"]["gradient, 200 steps"]["entries"].append(eager)
+        del eager["temp_bytes"]
         table = report.markdown(results).splitlines()
         assert "| floor | 0.50 | 1.50 to 50.00 | 2.0 |" in table
         assert "| EES25 + Reversible | 1.00 | 1.50 | 2.0 |" in table
+        assert "| torchsde Midpoint | 3.00 |  |  |" in table
 
     def test_races_on_two_cores_have_a_table_of_their_own(self, results):
         entries = [entry("EES25", [4, 4]), entry("EES25, ensemble", [2, 2])]

@@ -111,4 +111,4 @@ def _exact(results):
 
 def _line(text, measured, sense, bound):
     holds = measured <= bound if sense == AT_MOST else measured >= bound
-    return f"  {'holds' if holds else 'MISSED':7}{text}: {measured:.3g}, {sense} {bound:g}"
+    return f"  {'holds' if holds else 'MISSED':7}{text}: {measured:.4g}, {sense} {bound:g}"

@@ -166,8 +166,8 @@ FULL = {
 }
 QUICK = {
     "forward, 50 steps": race(FORWARD[:5], "forward", neural(50)),
-    "Lorenz": race(("floor", "EES25, paths last", "EES25"), "forward", lorenz(400)),
-    "one path": race(SINGLE[:3], "forward", ou(4000)),
+    "Lorenz, 400 steps": race(LORENZ[:3], "forward", lorenz(400)),
+    "one path, 4000 steps": race(SINGLE[:3], "forward", ou(4000)),
     "gradient, 50 steps": race(FEW, "gradient", neural(50)),
 }
 

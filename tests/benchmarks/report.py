@@ -131,9 +131,10 @@ def _table(title, races, memory=None):
             for entry, race in ran
         ]
         if memory:
-            compiled = [compile_seconds(entry) for entry, _ in ran if entry and entry["compile"]]
-            entries = [*(entry for entry, _ in ran if entry), *memory["entries"]]
-            cells += [_sizes(name, entries), f"{max(compiled):.1f}" if any(compiled) else ""]
+            compiled = [entry for entry, _ in ran if entry and "temp_bytes" in entry]
+            longest = max(map(compile_seconds, compiled), default=None)
+            cells.append(_sizes(name, [*compiled, *memory["entries"]]))
+            cells.append("" if longest is None else f"{longest:.1f}")
         lines.append(_row([name, *cells]))
     return lines
 
