@@ -67,7 +67,8 @@ def ensemble(
         if callable(y0)
         else jtu.tree_map(lambda leaf: jnp.broadcast_to(leaf, (paths, *leaf.shape)), as_arrays(y0))
     )
-    small = sum(leaf.size for leaf in jtu.tree_leaves(start)) <= _SMALL * paths
+    entries = sum(leaf.size for leaf in jtu.tree_leaves(start)) // paths
+    small = scheme.entrywise and entries <= _SMALL
     axis = -1 if small else 0
     start = jtu.tree_map(lambda leaf: jnp.moveaxis(leaf, 0, axis), as_arrays(start))
     # Drawn out here, so that another function that draws is not another program.
@@ -80,6 +81,14 @@ def ensemble(
 
 def _solve(field, scheme, driver, start, adjoint, save) -> Solution:
     axis, paths = driver.axis, driver.paths
+    if not scheme.entrywise:
+
+        def alone(own, y0):
+            path = eqx.combine(own, driver.shared).with_steps(driver.steps)
+            return solve(field, scheme, path, y0, adjoint=adjoint, save=save)
+
+        found = eqx.filter_vmap(alone)(driver.own, start)
+        return eqx.tree_at(lambda solution: solution.ts, found, found.ts[0])
     wide = fields.Abreast.of(field, axis)
     found = solve(wide, scheme, driver, start, adjoint=adjoint, save=save)
     return Solution(
