@@ -36,10 +36,10 @@ def ensemble(
 ) -> Solution:
     """Solves one equation along many paths.
 
-    Each path has the bits that `solve` gives it alone wherever the field computes entry by entry.
-    Against `jax.vmap` over `solve`: the gradient with respect to what all paths share is summed at
-    every step, where that keeps one for each path until the end, and the paths are dealt out to
-    the devices.
+    Each path is that of `solve` along its driver alone, to round-off; it does not depend on the
+    number of devices, to the bit where the field computes entry by entry. Against `jax.vmap` over
+    `solve`: the gradient with respect to what all paths share is summed at every step, where that
+    keeps one for each path until the end, and the paths are dealt out to the devices.
 
     **Arguments:**
 
