@@ -30,15 +30,15 @@ def _network(key, size, dtype):
 
 def _problem(dtype):
     """Field and start of a neural SDE; what it is does not depend on the precision."""
-    drift, diffusion = _network(1, 1.0, dtype), _network(2, 0.5, dtype)
+    drift, diffusion = _network(1, 1.0, dtype), _network(2, 0.2, dtype)
     start = jr.normal(jr.key(3), (PATHS, DIM), jnp.float64).astype(dtype)
     return ees.SDE(drift, diffusion, ees.Diagonal()), start
 
 
-def _path(steps):
-    """One path for either precision, by its increments."""
-    dw = jr.normal(jr.key(4), (steps, PATHS, DIM), jnp.float64) * np.sqrt(1 / steps)
-    return jnp.concatenate([jnp.zeros((1, PATHS, DIM)), jnp.cumsum(dw, axis=0)])
+def _path(steps, shape=(PATHS, DIM)):
+    """One path for either precision: its increments are the same numbers in both."""
+    dw = np.random.default_rng(0).normal(size=(steps, *shape)) / np.sqrt(steps)
+    return np.concatenate([np.zeros((1, *shape)), np.cumsum(np.round(dw * 2**16), axis=0)]) / 2**16
 
 
 @eqx.filter_jit
@@ -66,30 +66,118 @@ def test_the_reversible_gradient_is_that_of_full_backpropagation(steps, bound):
     assert np.linalg.norm(single - truth) <= 1.3 * np.linalg.norm(tape - truth)
 
 
-def test_where_the_equation_contracts_the_gradient_is_right_and_the_start_is_lost():
-    # y(1) = R(-0.04)^1000 y(0). What the way back magnifies, the adjoint has forgotten.
-    steps, rate = 1000, 40.0
-    clock = ees.Clock(0.0, 1.0, steps, dtype=jnp.float32)
-    start = jnp.asarray([1.0, -0.7], jnp.float32)
+class Pull(eqx.Module):
+    weight: jax.Array
 
-    def field(rate):
-        return ees.ODE(lambda t, y, rate=rate: -rate * y)
+    def __call__(self, t, y):
+        return -40 * y + jnp.sin(self.weight * y + 1)
 
-    class Pull(eqx.Module):
-        rate: jax.Array
 
-        def __call__(self, t, y):
-            return -self.rate * (y - 1.0)
+def test_where_the_equation_contracts_the_start_is_lost_and_the_gradient_right():
+    # The way back magnifies a rounding by exp(40), and the adjoint falls by as much: what was
+    # lost no longer matters. Reversible Heun grows on its second solution, which is not stable.
+    steps = 1000
+    values = _path(steps, (2,))
+
+    def problem(dtype):
+        field = ees.SDE(Pull(jnp.ones(2, dtype)), lambda t, y: 0.5 + 0 * y, ees.Diagonal())
+        driver = ees.Sampled(jnp.asarray(values, dtype), 0.0, 1.0, steps, dtype=dtype)
+        return field, driver, jnp.asarray([1.0, -0.7], dtype)
 
     @eqx.filter_jit
-    def gradient(pull, scheme, adjoint):
-        def loss(pull):
-            end = ees.solve(ees.ODE(pull), scheme, clock, start, adjoint=adjoint).ys[0]
-            return jnp.sum(end**2)
+    @eqx.filter_grad
+    def gradient(field, scheme, driver, start, adjoint):
+        return jnp.sum(ees.solve(field, scheme, driver, start, adjoint=adjoint).ys[0] ** 2)
 
-        return eqx.filter_grad(loss)(pull).rate
+    def found(scheme, dtype, adjoint):
+        field, driver, start = problem(dtype)
+        leaf = gradient(field, scheme, driver, start, adjoint).drift.weight
+        return np.asarray(leaf, np.float64)
 
-    pull = Pull(jnp.full(2, rate, jnp.float32))
-    scheme = ees.EES25()
-    found, exact = (gradient(pull, scheme, a) for a in (ees.Reversible(), ees.StoredStates()))
-    del field, found, exact
+    truth = found(ees.EES25(), jnp.float64, ees.StoredStates())
+    single = found(ees.EES25(), jnp.float32, ees.Reversible())
+    assert np.linalg.norm(single - truth) <= 1e-6 * np.linalg.norm(truth)
+    field, driver, start = problem(jnp.float32)
+    end = ees.solve(field, ees.EES25(), driver, start)
+    rebuilt = ees.reverse(field, ees.EES25(), driver, end.state).ys[0]
+    assert jnp.abs(rebuilt - start).max() > 1e8
+    assert not np.isfinite(found(ees.ReversibleHeun(), jnp.float32, ees.Reversible())).any()
+
+
+def test_exactly_so_many_steps_are_taken_in_single_precision_for_every_number():
+    # y' = 1/h: the end is the number of steps.
+    @eqx.filter_jit
+    def counted(steps):
+        clock = ees.Clock(0.0, 0.7, steps, dtype=jnp.float32)
+        field = ees.ODE(lambda t, y: 1 / clock.dt + 0 * y)
+        found = ees.solve(field, ees.Euler(), clock, jnp.zeros((), jnp.float32))
+        return found.ys[0], found.evaluations, found.ts[0]
+
+    for steps in (*range(1, 120), 1001, 4999, 5001, 19998, 20000, 100_003):
+        end, evaluations, last = counted(jnp.asarray(steps))
+        assert float(end) == pytest.approx(steps, rel=2e-3 if steps > 9999 else 1e-4, abs=0.4)
+        assert int(evaluations) == steps and float(last) == pytest.approx(0.7, rel=2e-7)
+
+
+def _training(adjoint):
+    traces = []
+
+    @eqx.filter_jit
+    @eqx.filter_value_and_grad
+    def step(field, start, key, t1, steps):
+        traces.append(1)
+        driver = ees.Brownian(key, 0.0, t1, steps, (PATHS, DIM))
+        end = ees.solve(field, ees.EES25(), driver, start, adjoint=adjoint).ys[0]
+        return jnp.mean(jnp.sum(end**2, axis=-1))
+
+    return step, traces
+
+
+def test_nothing_compiles_again_and_no_increment_is_drawn_twice(compilations):
+    step, traces = _training(ees.Reversible())
+    field, start = _problem(jnp.float64)
+    lowered = step.lower(field, start, jr.key(0), jnp.asarray(1.0), jnp.asarray(20))
+    text = lowered.compile().compiled.as_text()
+    # One logarithm for a draw: each way, one before the loop and one in it. Drawn where it is
+    # used, there would be one for every consumer.
+    assert len(re.findall(r" log-plus-one\(", text)) == 4
+    step(field, start, jr.key(0), jnp.asarray(1.0), jnp.asarray(20))
+    other = jtu.tree_map(lambda leaf: 1.01 * leaf, field)
+    others = [(jr.key(seed), jnp.asarray(0.5 * seed), jnp.asarray(7**seed)) for seed in (1, 2, 3)]
+    with compilations() as found:
+        for key, t1, steps in others:
+            step(other, start, key, t1, steps)
+    assert not found and len(traces) == 1
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_python_numbers_compile_nothing_new_outside_of_jit(seed, compilations):
+    field, start = _problem(jnp.float64)
+
+    def end(t1, steps):
+        driver = ees.Brownian(jr.key(seed), 0.0, t1, steps, (PATHS, DIM))
+        return ees.solve(field, ees.EES25(), driver, start, save=3).ys
+
+    end(1.0, 10)
+    with compilations() as found:
+        for t1, steps in ((2.0, 11), (0.3, 500)):
+            end(t1, steps)
+    assert not found
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64], ids=["float32", "float64"])
+def test_a_graphics_processor_gives_the_solution_and_the_gradient_of_the_cpu(dtype):
+    gpus = [device for device in jax.devices() if device.platform == "gpu"]
+    if not gpus:
+        pytest.skip("there is no CUDA device")
+    step, _ = _training(ees.Reversible())
+    field, start = _problem(dtype)
+    found = []
+    for device in (gpus[0], jax.devices("cpu")[0]):
+        with jax.default_device(device):
+            arguments = jax.device_put((start, jr.key(0), jnp.asarray(1.0), jnp.asarray(50)), device)
+            found.append(jtu.tree_leaves(step(jax.device_put(field, device), *arguments)))
+    tolerance = 1e-4 if dtype == jnp.float32 else 1e-11
+    for gpu, cpu in zip(*found):
+        np.testing.assert_allclose(gpu, cpu, rtol=tolerance, atol=tolerance)

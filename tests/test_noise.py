@@ -60,7 +60,7 @@ def test_half_precision_and_other_generators_are_left_to_jax_random():
         np.testing.assert_array_equal(found, _theirs(key, 3, 4, dtype))
 
 
-@pytest.mark.parametrize("shape, steps", [((), 600), ((3,), 1), ((3,), 256), ((2, 20), 30)])
+@pytest.mark.parametrize("shape, steps", [((), 600), ((3,), 256), ((2, 20), 30)])
 def test_a_solve_sees_the_increments_of_the_driver_in_whatever_pieces_they_are_drawn(shape, steps):
     # dy = dW: the end is the sum of all increments, the beginning of the way back its reverse.
     field = ees.SDE(lambda t, y: 0 * y, lambda t, y: jnp.ones_like(y), ees.Diagonal())
