@@ -67,19 +67,31 @@ def ensemble(
         if callable(y0)
         else jtu.tree_map(lambda leaf: jnp.broadcast_to(leaf, (paths, *leaf.shape)), as_arrays(y0))
     )
-    entries = sum(leaf.size for leaf in jtu.tree_leaves(start)) // paths
-    small = scheme.entrywise and entries <= _SMALL
-    axis = -1 if small else 0
-    start = jtu.tree_map(lambda leaf: jnp.moveaxis(leaf, 0, axis), as_arrays(start))
+    start, axis = lay_out(scheme, as_arrays(start), paths)
     # Drawn out here, so that another function that draws is not another program.
     abreast = drivers.Abreast.of(driver, each, axis)
     problem = field, scheme, abreast, start, adjoint
     if count == 1:
-        return _solve(*problem, save)
+        return solve_abreast(*problem, save)
     return _dealt_out(problem, save, tuple(devices[:count]))
 
 
-def _solve(field, scheme, driver, start, adjoint, save) -> Solution:
+def lay_out(scheme, y0, paths: int) -> tuple[PyTree[Array], int]:
+    """The starts `(paths, ...)` with their paths where they are best, and the axis that that is."""
+    entries = sum(leaf.size for leaf in jtu.tree_leaves(y0)) // paths
+    axis = -1 if scheme.entrywise and entries <= _SMALL else 0
+    return jtu.tree_map(lambda leaf: jnp.moveaxis(leaf, 0, axis), y0), axis
+
+
+def solve_abreast(
+    field: AbstractField,
+    scheme: AbstractScheme,
+    driver: drivers.Abreast,
+    start: PyTree[Array],
+    adjoint: AbstractAdjoint | Literal["auto"],
+    save: Literal["end", "all"] | int,
+) -> Solution:
+    """`ensemble` on one device, from drivers that lie abreast and starts that do."""
     axis, paths = driver.axis, driver.paths
     if not scheme.entrywise:
 
@@ -119,7 +131,7 @@ def _dealt_out(problem, save, devices):
     def share(arrays):
         problem = list(eqx.combine(arrays, rest))
         problem[2] = dataclasses.replace(problem[2], paths=problem[2].paths // len(devices))
-        return _solve(*problem, save)
+        return solve_abreast(*problem, save)
 
     return jax.shard_map(
         share,
