@@ -36,10 +36,10 @@ def ensemble(
 ) -> Solution:
     """Solves one equation along many paths.
 
-    Each path has the bits that `solve` gives it alone wherever the field computes entry by entry.
-    Against `jax.vmap` over `solve`: the gradient with respect to what all paths share is summed at
-    every step, where that keeps one for each path until the end, and the paths are dealt out to
-    the devices.
+    Each path is that of `solve` along its driver alone, to round-off; it does not depend on the
+    number of devices, to the bit where the field computes entry by entry. Against `jax.vmap` over
+    `solve`: the gradient with respect to what all paths share is summed at every step, where that
+    keeps one for each path until the end, and the paths are dealt out to the devices.
 
     **Arguments:**
 
@@ -67,19 +67,40 @@ def ensemble(
         if callable(y0)
         else jtu.tree_map(lambda leaf: jnp.broadcast_to(leaf, (paths, *leaf.shape)), as_arrays(y0))
     )
-    small = sum(leaf.size for leaf in jtu.tree_leaves(start)) <= _SMALL * paths
-    axis = -1 if small else 0
-    start = jtu.tree_map(lambda leaf: jnp.moveaxis(leaf, 0, axis), as_arrays(start))
+    start, axis = lay_out(scheme, as_arrays(start), paths)
     # Drawn out here, so that another function that draws is not another program.
     abreast = drivers.Abreast.of(driver, each, axis)
     problem = field, scheme, abreast, start, adjoint
     if count == 1:
-        return _solve(*problem, save)
+        return solve_abreast(*problem, save)
     return _dealt_out(problem, save, tuple(devices[:count]))
 
 
-def _solve(field, scheme, driver, start, adjoint, save) -> Solution:
+def lay_out(scheme, y0, paths: int) -> tuple[PyTree[Array], int]:
+    """The starts `(paths, ...)` with their paths where they are best, and the axis that that is."""
+    entries = sum(leaf.size for leaf in jtu.tree_leaves(y0)) // paths
+    axis = -1 if scheme.entrywise and entries <= _SMALL else 0
+    return jtu.tree_map(lambda leaf: jnp.moveaxis(leaf, 0, axis), y0), axis
+
+
+def solve_abreast(
+    field: AbstractField,
+    scheme: AbstractScheme,
+    driver: drivers.Abreast,
+    start: PyTree[Array],
+    adjoint: AbstractAdjoint | Literal["auto"],
+    save: Literal["end", "all"] | int,
+) -> Solution:
+    """`ensemble` on one device, from drivers that lie abreast and starts that do."""
     axis, paths = driver.axis, driver.paths
+    if not scheme.entrywise:
+
+        def alone(own, y0):
+            path = eqx.combine(own, driver.shared).with_steps(driver.steps)
+            return solve(field, scheme, path, y0, adjoint=adjoint, save=save)
+
+        found = eqx.filter_vmap(alone)(driver.own, start)
+        return eqx.tree_at(lambda solution: solution.ts, found, found.ts[0])
     wide = fields.Abreast.of(field, axis)
     found = solve(wide, scheme, driver, start, adjoint=adjoint, save=save)
     return Solution(
@@ -110,7 +131,7 @@ def _dealt_out(problem, save, devices):
     def share(arrays):
         problem = list(eqx.combine(arrays, rest))
         problem[2] = dataclasses.replace(problem[2], paths=problem[2].paths // len(devices))
-        return _solve(*problem, save)
+        return solve_abreast(*problem, save)
 
     return jax.shard_map(
         share,

@@ -239,7 +239,7 @@ class Abreast(AbstractField):
         def one(own, y):
             return eqx.combine(own, self.shared).finite(y)
 
-        return jax.vmap(one, in_axes=self.axis)(self.own, y)
+        return jax.vmap(one, in_axes=self.axis, out_axes=self.axis)(self.own, y)
 
 
 def ito_to_stratonovich(drift: Callable, diffusion: Callable, noise: AbstractNoise) -> SDE:

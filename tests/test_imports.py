@@ -92,6 +92,9 @@ import sys
 import ees
 assert not set(sys.modules) & {SCREEN | {"optax", "diffrax"}!r}
 assert not jax.config.jax_enable_x64
+# What a first solve does not need is not waited for.
+later = "diagnostics", "experiment", "models", "questions", "results"
+assert not set(sys.modules) & {{"numpy.polynomial", *(f"ees.{{room}}" for room in later)}}
 try:
     jax.devices()
 except RuntimeError as error:

@@ -7,6 +7,7 @@ at once, side by side in the vector unit.
 """
 
 import jax, jax.numpy as jnp, jax.tree_util as jtu
+import numpy as np
 from jaxtyping import Array, PyTree
 
 from ees.drivers import AbstractDriver
@@ -16,7 +17,7 @@ def stock(driver: AbstractDriver, i) -> PyTree[Array]:
     """What `forwards` or `backwards` needs to have drawn when it begins with step `i`."""
     if driver.together == 1:
         return driver.draw(i)
-    number = i // driver.together
+    number = _whole(i, driver)
     steps = number * driver.together + jnp.arange(driver.together, dtype=jnp.int32)
     return driver.draw(steps)
 
@@ -36,9 +37,9 @@ def forwards(driver: AbstractDriver, start, end, drawn, carry, step):
 
     def turn(carry):
         i, drawn, carry = carry
-        last = jnp.minimum(end, (i // driver.together + 1) * driver.together)
+        last = jnp.minimum(end, (_whole(i, driver) + 1) * driver.together)
         carry = jax.lax.fori_loop(i, last, _stocked(driver, drawn, step), carry)
-        drawn = _restock(driver, last % driver.together == 0, last, drawn)
+        drawn = _restock(driver, _offset(last, driver) == 0, last, drawn)
         return last, drawn, carry
 
     return jax.lax.while_loop(lambda c: c[0] < end, turn, (start, drawn, carry))[1:]
@@ -60,10 +61,10 @@ def backwards(driver: AbstractDriver, start, end, drawn, carry, step):
 
     def turn(carry):
         last, drawn, carry = carry
-        first = jnp.maximum(start, (last - 1) // driver.together * driver.together)
+        first = jnp.maximum(start, _whole(last - 1, driver) * driver.together)
         forward = _stocked(driver, drawn, step)
         carry = jax.lax.fori_loop(0, last - first, lambda j, c: forward(last - 1 - j, c), carry)
-        drawn = _restock(driver, first % driver.together == 0, first - 1, drawn)
+        drawn = _restock(driver, _offset(first, driver) == 0, first - 1, drawn)
         return first, drawn, carry
 
     return jax.lax.while_loop(lambda c: c[0] > start, turn, (end, drawn, carry))[1:]
@@ -73,7 +74,7 @@ def _stocked(driver, drawn, step):
     """The step, with its increment taken from a stock of several."""
 
     def body(i, carry):
-        offset = i % driver.together
+        offset = _offset(i, driver)
         take = jax.lax.dynamic_index_in_dim
         draw = jtu.tree_map(lambda leaf: take(leaf, offset, axis=1, keepdims=False), drawn)
         return step(i, driver.drawn(draw), carry)
@@ -83,3 +84,12 @@ def _stocked(driver, drawn, step):
 
 def _restock(driver, empty, i, drawn):
     return jax.lax.cond(empty, lambda: stock(driver, i), lambda: drawn)
+
+
+# Without the sign that `//` and `%` take care of: no step before the first is used.
+def _whole(i, driver):
+    return jax.lax.div(jnp.asarray(i, jnp.int32), np.int32(driver.together))
+
+
+def _offset(i, driver):
+    return jax.lax.rem(jnp.asarray(i, jnp.int32), np.int32(driver.together))

@@ -38,7 +38,7 @@ def in_lanes(loop, problem, asked, shared, rest):
     def batch(size, batched, arrays):
         (batched,) = batched
         problem, shared, rest = eqx.combine(arrays, static)
-        if _worthwhile(problem, asked, batched):
+        if _worthwhile(problem, asked, batched, size):
             wide, wide_asked = _abreast(problem, asked, batched[0], size)
             rest = _widen(rest, _flags(rest, batched[2]), size)
             gradient, found = in_lanes(loop, wide, wide_asked, shared, rest)
@@ -54,17 +54,34 @@ def in_lanes(loop, problem, asked, shared, rest):
     return mapped(arrays)
 
 
-def _worthwhile(problem, asked, batched) -> bool:
+def _worthwhile(problem, asked, batched, size) -> bool:
     scheme, field, driver, y0 = batched[0]
     if not problem[0].entrywise or any(jtu.tree_leaves((scheme, batched[1]))):
         return False
-    if any(jtu.tree_leaves((driver.t0, driver.t1, driver.steps))):
+    if not _one_clock(problem[2], driver, size):
         return False
     if asked is not None and any(jtu.tree_leaves((asked[0], asked[2]))):
         return False
     # What is differentiated has a copy for each path, because each has a gradient.
     copied = [] if asked is None else jtu.tree_leaves(eqx.filter(problem[1], asked[1]))
     return max(_entries(problem[3], y0), sum(leaf.size for leaf in copied) / 2) <= _SMALL
+
+
+def _one_clock(driver, batched, size) -> bool:
+    """Whether times and steps are those of all paths; a driver may compute them."""
+    arrays, rest = eqx.partition(driver, eqx.is_array)
+
+    def clock(arrays):
+        driver = eqx.combine(arrays, rest)
+        return driver.t0, driver.t1, jnp.asarray(driver.steps)
+
+    axes = jtu.tree_map(lambda b: 0 if b else None, batched)
+    mapped = jax.vmap(clock, in_axes=(axes,), out_axes=None, axis_size=size)
+    try:
+        jax.eval_shape(mapped, arrays)
+    except ValueError:
+        return False
+    return True
 
 
 def _entries(tree, batched):

@@ -5,6 +5,7 @@ import math
 import equinox as eqx
 import jax, jax.numpy as jnp, jax.tree_util as jtu
 
+from ees.adjoints.ahead import forwards, stock
 from ees.adjoints.base import AbstractAdjoint, bound, watch
 from ees.adjoints.stepwise import Checkpoints, Stepwise
 
@@ -94,12 +95,13 @@ class RecursiveCheckpoint(Stepwise):
         first = i - offset
 
         def replay(work):
-            def step(j, carry):
+            def step(j, dx, carry):
                 state, work = carry
                 work = work.put(j - first, state)
-                return scheme.step(field, driver.time(j), state, driver.increment(j)), work
+                return scheme.step(field, driver.time(j), state, dx), work
 
-            last, work = jax.lax.fori_loop(first, i, step, (kept.get(i), work))
+            drawn = stock(driver, first)
+            _, (last, work) = forwards(driver, first, i, drawn, (kept.get(i), work), step)
             return work.put(offset, last)
 
         entering = (offset == kept.spacing - 1) | (i == driver.steps - 1)

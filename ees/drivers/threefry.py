@@ -6,6 +6,7 @@ cannot be fused with what uses the bits: most of a draw was the memory in betwee
 **Reference:** Salmon, Moraes, Dror, Shaw, Parallel random numbers: as easy as 1, 2, 3 (2011).
 """
 
+import functools
 from collections.abc import Sequence
 
 import equinox as eqx
@@ -53,10 +54,7 @@ def normals(
     i, key = jnp.asarray(i), words(key)
     plain = all(dtype in (np.float32, np.float64) for dtype in dtypes)
     if isinstance(key, Words) and plain and all(size < 2**31 for size in sizes):
-        i = i.astype(jnp.uint32).reshape(*i.shape, *(1,) * key.high.ndim)
-        pair = _hash(key.high, key.low, jnp.zeros((), jnp.uint32), i)
-        pairs = [pair] if len(sizes) == 1 else _split(pair, len(sizes))
-        return [_normal(*draw) for draw in zip(pairs, sizes, dtypes)]
+        return _draw(key, i.astype(jnp.uint32), tuple(zip(sizes, dtypes)))
     if isinstance(key, Words):
         key = jr.wrap_key_data(jnp.stack([key.high, key.low], axis=-1), impl="threefry2x32")
 
@@ -70,6 +68,14 @@ def normals(
     for _ in range(i.ndim):
         draw = jax.vmap(draw, in_axes=(0, None), out_axes=1)
     return draw(i, key)
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _draw(key, i, like):
+    # Compiled by itself it would be no use; traced by itself it is traced once.
+    pair = _hash(key.high, key.low, jnp.zeros((), jnp.uint32), i[(...,) + (None,) * key.high.ndim])
+    pairs = [pair] if len(like) == 1 else _split(pair, len(like))
+    return [_normal(pair, *each) for pair, each in zip(pairs, like)]
 
 
 def _normal(pair, size, dtype):
