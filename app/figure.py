@@ -28,7 +28,7 @@ FILL = 0.16  # opacity of an area; where it is shaded, areas lie on top of each 
 # On the wire, and on any screen, 24 bits of position are enough.
 _WIRE = np.float32
 _TIME_OFF, _TIME_APART = 0.05, 0.06  # of the window's height
-SIZES = {"markers": 6, "dots": 8}
+SIZES = {"markers": (6, 1), "dots": (8, 2), "cross": (14, 3)}  # and the width of strokes
 TEXTS = {"time": ("right", "middle"), "value": ("center", "top")}
 
 
@@ -228,19 +228,20 @@ def _glyph(layer: Layer):
             ),
         )
     cross = layer.kind == "cross"
+    size, stroke = SIZES[layer.kind]
     return hv.Scatter((layer.x, layer.y), "x", "y", label=layer.label).opts(
         hv.opts.Scatter(
             color=look.colour,
             marker="x" if cross else look.marker[0],
-            size=14 if cross else SIZES[layer.kind],
-            line_width=3 if cross else 1,
+            size=size,
+            line_width=stroke,
             backend="bokeh",
         ),
         hv.opts.Scatter(
             color=look.colour,
             marker="X" if cross else look.marker[1],
-            s=36 if cross else SIZES[layer.kind] ** 2 / 6,
-            linewidth=1.5 if cross else 0.5,
+            s=size**2 / 6,
+            linewidth=stroke / 2,
             backend="matplotlib",
         ),
     )

@@ -292,11 +292,17 @@ def _drawn(made, layer: Layer) -> GlyphRenderer:
             **of,
         )
     if layer.kind in SIZES:
-        size = SIZES[layer.kind]
-        return made.scatter("x", "y", marker=look.marker[0], size=size, color=look.colour, **of)
-    if layer.kind == "cross":
+        size, stroke = SIZES[layer.kind]
+        cross = layer.kind == "cross"
         return made.scatter(
-            "x", "y", marker="x", size=14, line_width=3, color=look.colour, level="overlay", **of
+            "x",
+            "y",
+            marker="x" if cross else look.marker[0],
+            size=size,
+            line_width=stroke,
+            color=look.colour,
+            level="overlay" if cross else "glyph",
+            **of,
         )
     return made.text(
         "x",

@@ -188,7 +188,7 @@ def test_a_click_on_the_plane_moves_the_probe_and_one_beside_it_nothing():
     assert probed(experiment, "stability-probe", -1.0, 1.0) == {}
 
 
-@pytest.mark.parametrize("section", ["1", "2", "3", "4", "angles"])
+@pytest.mark.parametrize("section", ["real", "imaginary", "diagonal", "across", "angles"])
 @pytest.mark.parametrize("definition", ["second_moment", "published"])
 @pytest.mark.parametrize("reading, noise", [("stratonovich", "deviation"), ("ito", "variance")])
 def test_second_moments_are_those_of_a_quadrature_by_hand(section, definition, reading, noise):
@@ -197,10 +197,10 @@ def test_second_moments_are_those_of_a_quadrature_by_hand(section, definition, r
     experiment = _stability(part="mean_square", schemes=("EES27", "RK4"), choices=choices)
     (plot,) = ees.run(experiment).plots
     directions = {
-        "1": (1, 1),
-        "2": (1j, 1j),
-        "3": (1 + 1j, 1 + 1j),
-        "4": (1 + 1j, 1 - 1j),
+        "real": (1, 1),
+        "imaginary": (1j, 1j),
+        "diagonal": (1 + 1j, 1 + 1j),
+        "across": (1 + 1j, 1 - 1j),
         "angles": (np.exp(150j * np.pi / 180), np.exp(40j * np.pi / 180)),
     }
     drift, diffusion = directions[section]
@@ -226,13 +226,13 @@ def test_second_moments_are_those_of_a_quadrature_by_hand(section, definition, r
 
 def test_on_the_imaginary_section_ees_is_stable_nowhere_and_the_published_factor_hides_it():
     schemes = ("EES25", "ReversibleHeun", "ImplicitMidpoint")
-    honest = _stability(part="mean_square", schemes=schemes, choices={"section": "2"})
+    honest = _stability(part="mean_square", schemes=schemes, choices={"section": "imaginary"})
     report = ees.run(honest)
     assert set(_regions(report.plots[0])) == {"reference"}
     assert "EES(2,5) is stable nowhere inside of this picture." in report.messages
     assert "Reversible Heun is stable nowhere inside of this picture." in report.messages
     assert any(m.startswith("Implicit midpoint is not drawn") for m in report.messages)
-    published = dataclasses.replace(honest, choices={"section": "2", "definition": "published"})
+    published = dataclasses.replace(honest, choices={"section": "imaginary", "definition": "published"})
     report = ees.run(published)
     assert "EES25" in _regions(report.plots[0])
     assert any("says nothing of stability" in message for message in report.messages)

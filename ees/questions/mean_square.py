@@ -13,13 +13,14 @@ from ees.results import Axis, Plot, Region
 from ees.schemes import SCHEMES
 
 
+_SECTIONS = dict(zip(("real", "imaginary", "diagonal", "across"), CROSS_SECTIONS))
 CHOICES = {
     "section": Choice(
         "Cross-section",
         {
             **{
-                str(i): f"λh = {s.drift_latex}, noise {s.noise_latex}"
-                for i, s in enumerate(CROSS_SECTIONS, 1)
+                name: f"λh = {section.drift_latex}, noise {section.noise_latex}"
+                for name, section in _SECTIONS.items()
             },
             "angles": "λ and μ at the angles below",
         },
@@ -116,7 +117,7 @@ def _difference(definition: str, reading: str) -> str:
 @lru_cache(maxsize=64)
 def _plane(section: str, drift_angle: float, noise_angle: float) -> CrossSection:
     if section != "angles":
-        return CROSS_SECTIONS[int(section) - 1]
+        return _SECTIONS[section]
     drift, noise = (cmath.rect(1.0, math.radians(x)) for x in (drift_angle, noise_angle))
     written = f"a·exp({drift_angle:g}°i)", f"b·exp({noise_angle:g}°i)"
     return CrossSection(drift, noise, *written, (-3.5, 3.5), (-1.5, 1.5))

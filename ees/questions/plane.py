@@ -94,7 +94,7 @@ def domains(experiment) -> tuple[Plot, tuple[str, ...]]:
     symbol = r"\lambda h" if axes == "step" else r"\lambda h / s"
     plot = dataclasses.replace(
         BLANK,
-        title=f"{experiment.subject.title}: eigenvalues times h = {h:.4g}, and where schemes decay",
+        title=f"{experiment.subject.title}: eigenvalues times h = {h:.4g}",
         x=dataclasses.replace(BLANK.x, symbol=rf"\mathrm{{Re}}\,{symbol}"),
         y=dataclasses.replace(BLANK.y, symbol=rf"\mathrm{{Im}}\,{symbol}"),
         series=(*segments, *dots, Series("probe", f"probe, {written(probe)}", *point, "dots")),

@@ -66,7 +66,7 @@ def probe(experiment) -> Plot:
     counted = "step" if experiment.choice("axes") == "step" else "evaluation"
     return dataclasses.replace(
         BLANK,
-        title=f"y' = λy at the probe, z = {written(each)}: forward (lines) and back (dots)",
+        title=f"y' = λy at z = {written(each)}: there (lines) and back (dots)",
         x=BLANK.x if counted == "step" else Axis("field evaluations", "s n"),
         series=(exact, *series),
         window=_decades(np.concatenate([s.y for s in (exact, *series)])),

@@ -379,6 +379,15 @@ def test_controls_follow_the_study_and_the_study_follows_them(monkeypatch):
     assert study.experiment.schemes and set(controls.schemes.value) == set(study.experiment.schemes)
 
 
+def test_what_a_link_was_refused_for_is_still_said_when_its_page_is_built():
+    study = Study()
+    study.read("?view=stability&part=mean_square&c.section=4")
+    (message,) = study.refused
+    assert message.startswith("choices[section]=4: allowed is real, imaginary, diagonal, across")
+    Explorer(study)
+    assert study.refused == (message,) and study.experiment.part == "mean_square"
+
+
 def test_explore_shows_the_computed_picture_at_once():
     explorer = explore(model="kepler", schemes=("EES25",))
     wanted = ees.run(ees.Experiment(model="kepler", schemes=("EES25",))).plots[0]
