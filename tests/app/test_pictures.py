@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import io
+import os
 import subprocess
 import sys
 from xml.etree import ElementTree
@@ -336,8 +337,17 @@ def test_the_exported_script_computes_the_same_data_with_ees_alone(view, part, t
     experiment = ees.Experiment(view=view, part=part, model="kepler", schemes=("EES25",))
     shown = ees.run(experiment).plots[-1]
     (tmp_path / "script.py").write_text(export.script(experiment, shown))
+    # Compiled as the tests are (tests/conftest.py), or the last bits differ.
+    alike = {
+        "XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    }
     subprocess.run(
-        [sys.executable, "-W", "error", "script.py"], cwd=tmp_path, check=True, capture_output=True
+        [sys.executable, "-W", "error", "script.py"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        env={**os.environ, **alike},
     )
     assert (tmp_path / f"{shown.key}.csv").read_text() == shown.to_csv()
 
