@@ -62,7 +62,7 @@ MOMENT = Style("#888888", (1, 2), ("dot", "o"), 1.5)
 
 
 # What else belongs to a scheme is thinner than the scheme, and dashed and marked otherwise.
-_SECOND = {"dash": (1, 4), "marker": ("x", "X"), "width": 1.5}
+_SECOND = {"dash": (4, 3, 1, 3, 1, 3), "marker": ("x", "X"), "width": 1.5}
 
 
 def style(key: str) -> Style:

@@ -13,8 +13,8 @@ VIEW = View(
             "The gradient of $\\tfrac12 |y_T|^2$ with respect to all parameters and the start, by "
             "the chosen adjoint, against float64 discretise-then-optimise with the same scheme, "
             "steps and noise. A cosine of 1 points the right way; below 0, a step downhill goes "
-            "up. Dotted is what no adjoint can mend: the scheme's own error against a fine "
-            "solution. An adjoint is good enough when its error is well below that.",
+            "up. The broken line is what no adjoint can mend: the scheme's own error against a "
+            "fine solution. An adjoint is good enough when its error is well below that.",
         ),
         "horizon": Part(
             "Over the horizon",

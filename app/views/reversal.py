@@ -17,8 +17,8 @@ VIEW = View(
         ),
         "passes": Part(
             "There and back",
-            "A line for the way there, dots for the way back. Drag the step size up and watch the "
-            "dots leave the line, first near the start, where most reverse steps have added up.",
+            "A line for the way there, marks for the way back. Drag the step size up and watch the "
+            "marks leave the line, first near the start, where most reverse steps have added up.",
         ),
         "rough": Part(
             "Rough paths",

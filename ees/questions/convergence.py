@@ -146,7 +146,7 @@ def _curve(experiment, name, found):
     order = np.argsort(x)
     y, low, high = (end[drawn][order] for end in (errors.error, errors.low, errors.high))
     band = {}
-    if found.paths > 1:
+    if found.paths > 1 and len(y):
         # An interval that reaches 0 has no end on a logarithmic scale.
         band = {"low": np.maximum(low, experiment.unit / 100), "high": high}
     curve = Series(name, label, x[order], y, marks=True, **band)
@@ -160,8 +160,8 @@ def _messages(experiment, found, orders) -> Iterator[str]:
         if lost.any():
             yield (
                 f"{label}: up to {result.diverged.max()} of {result.paths} paths did not stay "
-                f"finite at h = {result.hs[lost].min():.3g} to {result.hs[lost].max():.3g}; "
-                "there it has no error to draw."
+                f"finite from h = {result.hs[lost].min():.3g} on; where some did not it has no "
+                "error to draw."
             )
         if orders[name] <= 0:
             yield (

@@ -62,5 +62,12 @@ def test_colours_stand_out_from_white_and_from_dark(background):
         assert _contrast(look.colour, background) >= 2.95, key
 
 
+def test_what_stands_beside_a_scheme_has_its_colour_and_other_strokes():
+    for name in ees.SCHEMES:
+        beside = style(f"{name}/own")
+        assert beside.colour == style(name).colour and beside.width < style(name).width
+        assert beside.dash != style(name).dash and beside.marker != style(name).marker
+
+
 def test_a_series_that_nobody_styled_gets_a_plain_style():
     assert style("somebody new") not in STYLES.values()

@@ -100,7 +100,7 @@ def _plots(experiment, table) -> tuple[Plot, ...]:
         window=decades(lines, experiment.unit),
         cursor=h,
         caption=f"The relative error of the gradient by {means(experiment)} against {exact}; "
-        f"dotted, the scheme's own error against a fine solution. "
+        f"broken, the scheme's own error against a fine solution. "
         f"{_at(experiment, errors, '{:.1e}')}"
         + (f" Fitted slopes: {', '.join(slopes)}." if slopes else ""),
     )

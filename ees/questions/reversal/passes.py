@@ -64,7 +64,7 @@ def passes(experiment) -> Iterator[Report]:
         y=Axis("solution", symbol),
         series=tuple(series),
         window=window,
-        caption="Lines go from the start to the end, dots come back from there with the reverse "
+        caption="Lines go from the start to the end, marks come back from there with the reverse "
         f"steps. Back at the start, which is {float(model.y0[component]):.6g}: "
         f"{'; '.join(met) or 'no scheme'}.",
     )
