@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import tempfile
 import time
 from importlib.metadata import version
@@ -76,7 +77,7 @@ _UPDATE = """([points, trial]) => {
 
 
 def _floor_page(browser, size, folder):
-    made = figure(width=size["width"], height=size["height"], tools="pan,box_zoom,wheel_zoom,hover")
+    made = figure(width=size[0], height=size[1], tools="pan,box_zoom,wheel_zoom,hover")
     for curve in range(CURVES):
         made.line([0.0, 10.0], [0.0, 0.0], line_width=2, color="#5a69f0", legend_label=f"{curve}")
     made.y_range.update(start=-2.0, end=2.0)
@@ -84,7 +85,7 @@ def _floor_page(browser, size, folder):
     path.write_text(file_html(made, INLINE, "floor"))
     page = browser.new_page(viewport={"width": 1440, "height": 1000})
     page.goto(path.as_uri())
-    page.wait_for_function("() => window.Bokeh && Bokeh.documents.length && Bokeh.documents[0].is_idle")
+    page.wait_for_function("() => window.Bokeh?.documents[0]?.is_idle")
     page.evaluate(_WATCH)
     return page
 
@@ -148,15 +149,16 @@ def _measure(browser, server, folder) -> dict:
     warm = f"?schemes={SCHEMES}&seed=1"
     _ready(browser, server, warm)[0].context.close()
     app, first = _ready(browser, server, f"?schemes={SCHEMES}&seed=2")
-    size = app.page.evaluate("() => { const {width, height} = watch.view.bbox; return {width, height} }")
+    size = app.page.evaluate("() => [watch.view.bbox.width, watch.view.bbox.height]")
     drawn = {label: len(points) for label, points in app.curves().items()}
     floor, trial = _floor_page(browser, size, folder), 0
-    times = {"ours": [], "floor": [], "floor, as many points as ours": []}
+    sizes = {"floor": POINTS, "floor, as many points as ours": max(drawn.values())}
+    times = {name: [] for name in ("ours", *sizes)}
     for _ in range(ROUNDS):
         app.page.bring_to_front()
         times["ours"] += [_press(app) for _ in range(TRIALS)]
         floor.bring_to_front()
-        for name, points in (("floor", POINTS), ("floor, as many points as ours", max(drawn.values()))):
+        for name, points in sizes.items():
             for trial in range(trial + 1, trial + 1 + TRIALS):
                 floor.evaluate(_WAIT)
                 times[name].append(floor.evaluate(_UPDATE, [points, trial]))
@@ -166,14 +168,19 @@ def _measure(browser, server, folder) -> dict:
     many = "EES25,EES27,RK4,Heun,Midpoint,Ralston,Kutta3,Euler"
     busy = App(browser, server)
     busy.page.goto(f"{server.url}?model=neural_langevin&view=gradients&schemes={many}")
-    busy.page.get_by_text("computing").first.wait_for()
+    running = busy.page.get_by_text(re.compile(r"\d+ of \d+.*computing"))
+    running.wait_for()
     app.page.bring_to_front()
     app.slider("Step size h").focus()
     beside = [_press(app, "ArrowLeft") for _ in range(2 * TRIALS)]
-    computing = busy.page.get_by_text("computing").first.is_visible()
+    computing = running.is_visible()
     return {
         "date": datetime.date.today().isoformat(),
-        "hardware": {"cores": os.cpu_count(), "machine": platform.machine(), "load": os.getloadavg()},
+        "hardware": {
+            "cores": os.cpu_count(),
+            "machine": platform.machine(),
+            "load": os.getloadavg()[0],
+        },
         "versions": {name: version(name) for name in ("panel", "bokeh", "jax")}
         | {"chromium": browser.version},
         "curves": drawn,
@@ -198,7 +205,8 @@ def lines_of(results: dict) -> list[str]:
         f"{'goal':44}{GOALS['median']:10.2f}{GOALS['p95']:10.2f}",
         f"{'beside a long computation, ms':44}{beside['median']:10.1f}{beside['p95']:10.1f}"
         f"   goal: p95 {GOALS['beside']:g}",
-        f"frames a second in a drag: {results['frames a second in a drag']} (goal {GOALS['frames']:g})",
+        f"frames a second in a drag: {results['frames a second in a drag']} "
+        f"(goal {GOALS['frames']:g})",
         f"seconds to the first picture: {results['seconds to the first picture']} "
         f"(goal {GOALS['first']:g})",
     ]

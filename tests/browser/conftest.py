@@ -177,7 +177,7 @@ class App:
             self.page.keyboard.press(key)
 
     def turn_to(self, title: str) -> None:
-        self.page.get_by_role("tab", name=title).click()
+        self.page.get_by_role("tab", name=title, exact=True).click()
 
     def computed(self) -> None:
         """Waits until the sweep of the page that is open is complete."""

@@ -157,13 +157,15 @@ def test_a_narrow_page_is_not_covered_and_nothing_overflows(app):
     page = app("?steps=48", width=390)
     page.settled()
     assert not page.page.get_by_label("Horizon T").is_visible()
-    assert page.page.get_by_role("tab", name="Paths").is_visible()
+    assert page.page.get_by_role("tab", name="Paths", exact=True).is_visible()
     wide = page.page.evaluate("""() => {
       const found = [], visit = (root) => {
         for (const el of root.querySelectorAll('*')) {
           if (el.shadowRoot) visit(el.shadowRoot)
           const {left, right, width} = el.getBoundingClientRect()
-          if (width > 0 && left < 390 && right > 391 && el.matches('button, input, canvas, p, table, [role=tab]'))
+          // A row of tabs scrolls sideways by itself.
+          if (width > 0 && left < 390 && right > 391 && !el.matches('[role=tab]')
+              && el.matches('button, input, canvas, p, table'))
             found.push(el.outerHTML.slice(0, 160))
         }
       }
