@@ -32,6 +32,9 @@ def in_lanes(loop, problem, asked, shared, rest):
         problem, shared, rest = eqx.combine(arrays, static)
         return loop(problem, asked, shared, rest)
 
+    if jax.config.jax_disable_jit:
+        # Who looks for a fault wants to see Python run step by step; the rule would trace it.
+        return run(arrays)
     mapped = jax.custom_batching.custom_vmap(run)
 
     @mapped.def_vmap
