@@ -176,8 +176,8 @@ def test_a_graphics_processor_gives_the_solution_and_the_gradient_of_the_cpu(dty
     found = []
     for device in (gpus[0], jax.devices("cpu")[0]):
         with jax.default_device(device):
-            arguments = jax.device_put((start, jr.key(0), jnp.asarray(1.0), jnp.asarray(50)), device)
-            found.append(jtu.tree_leaves(step(jax.device_put(field, device), *arguments)))
+            arguments = field, start, jr.key(0), jnp.asarray(1.0), jnp.asarray(50)
+            found.append(jtu.tree_leaves(step(*jax.device_put(arguments, device))))
     tolerance = 1e-4 if dtype == jnp.float32 else 1e-11
     for gpu, cpu in zip(*found):
         np.testing.assert_allclose(gpu, cpu, rtol=tolerance, atol=tolerance)
