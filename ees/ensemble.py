@@ -43,7 +43,8 @@ def ensemble(
 
     **Arguments:**
 
-    - `field`, `scheme`, `adjoint`, `save`: as for `solve`, the same for all paths.
+    - `field`, `scheme`, `adjoint`, `save`: as for `solve`, the same for all paths; what an
+      adjoint keeps or measures is that of all paths as one state.
     - `driver`: a function from what is a path's own to its driver. The times and the number of
       steps must be the same for all.
     - `y0`: the start of every path, or a function from what is a path's own to its start.

@@ -68,8 +68,8 @@ def solve(
     `"end"`. Another number of steps, other times or parameters compile nothing new, unless
     `save="all"`.
 
-    **Raises:** `ValueError` for another `save` or another name of an adjoint, for `save="all"` with a traced number of steps,
-    or for a driver whose noise does not fit the field.
+    **Raises:** `ValueError` for another `save` or another name of an adjoint, for `save="all"`
+    with a traced number of steps, or for a driver whose noise does not fit the field.
     """
     return _run(field, scheme, driver, as_arrays(y0), adjoint, save, back=False)
 

@@ -120,6 +120,18 @@ def test_a_mapped_gradient_is_that_of_each_path_and_its_sum_that_of_all():
     assert probes.shape == (6,) and (probes > 0).all() and len(set(probes.tolist())) == 6
 
 
+def test_a_field_may_close_over_what_is_mapped_or_compiled():
+    def end(rate, y0):
+        field = ees.ODE(lambda t, y: -rate * y)
+        return ees.solve(field, ees.RK4(), ees.Clock(0.0, 1.0, 20), y0).ys[0]
+
+    rates, starts = jnp.arange(3.0), jnp.ones((3, 2))
+    wanted = np.exp(-np.arange(3.0))[:, None] * np.ones(2)
+    np.testing.assert_allclose(jax.vmap(end)(rates, starts), wanted, rtol=1e-5)
+    compiled = jax.jit(lambda rate: jax.vmap(lambda y0: end(rate, y0))(starts))
+    np.testing.assert_allclose(compiled(2.0), np.tile(wanted[2], (3, 1)), rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     "driver, each, message",
     [

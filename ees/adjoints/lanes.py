@@ -8,6 +8,7 @@ of its own for batching cannot be differentiated backwards.
 
 import equinox as eqx
 import jax, jax.numpy as jnp, jax.tree_util as jtu
+from jax.extend.core import jaxpr_as_fun
 
 from ees import drivers, fields
 
@@ -32,7 +33,18 @@ def in_lanes(loop, problem, asked, shared, rest):
         problem, shared, rest = eqx.combine(arrays, static)
         return loop(problem, asked, shared, rest)
 
-    mapped = jax.custom_batching.custom_vmap(run)
+    if jax.config.jax_disable_jit:
+        # Who looks for a fault wants to see Python run step by step; the rule would trace it.
+        return run(arrays)
+    program, like = jax.make_jaxpr(run, return_shape=True)(arrays)
+    flat = jaxpr_as_fun(program)
+    if any(isinstance(value, jax.core.Tracer) for value in program.consts):
+        # A field that closes over values of a transformation: none of the above reaches those.
+        return jtu.tree_unflatten(jtu.tree_structure(like), flat(*jtu.tree_leaves(arrays)))
+
+    @jax.custom_batching.custom_vmap
+    def mapped(arrays):
+        return jtu.tree_unflatten(jtu.tree_structure(like), flat(*jtu.tree_leaves(arrays)))
 
     @mapped.def_vmap
     def batch(size, batched, arrays):

@@ -122,7 +122,11 @@ def _forward(problem, marks, spacing, room):
 
 
 def _backward(problem, perturbed, shared, rest):
-    found, told = in_lanes(_back, problem, perturbed, shared, rest)
+    if jtu.tree_leaves(rest[-1]):
+        # A defect is that of one path, whatever else is computed beside it.
+        found, told = _back(problem, perturbed, shared, rest)
+    else:
+        found, told = in_lanes(_back, problem, perturbed, shared, rest)
     return *found, told
 
 

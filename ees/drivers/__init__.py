@@ -4,7 +4,8 @@ A forward and a backward pass ask the driver for the same step and get the same 
 pass has to store noise.
 """
 
-from ees.drivers.base import Abreast, AbstractDriver, Backwards, Clock, First, Increment
+from ees.drivers.abreast import Abreast
+from ees.drivers.base import AbstractDriver, Backwards, Clock, First, Increment
 from ees.drivers.brownian import Brownian
 from ees.drivers.paths import (
     LATTICE,

@@ -38,7 +38,10 @@ def words(key: PRNGKeyArray) -> Words | PRNGKeyArray:
 
 
 def normals(
-    key: PRNGKeyArray | Words, i: Int[Array, "..."], sizes: Sequence[int], dtypes: Sequence[np.dtype]
+    key: PRNGKeyArray | Words,
+    i: Int[Array, "..."],
+    sizes: Sequence[int],
+    dtypes: Sequence[np.dtype],
 ) -> list[Float[Array, "size ..."]]:
     """Independent standard normals of step `i`, a flat array of each size.
 
