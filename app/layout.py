@@ -49,16 +49,21 @@ class Page(pn.viewable.Viewer):
         super().__init__(**params)
         self.view, self._study, self._width, self._stage = view, study, width, stage
         self._panels: dict[str, PlotPanel] = {}
-        sections = {name: self._section(name) for name in view.parts}
+        # Each is made when it is opened: a session opens few of them. A column of Material UI
+        # would lay out figures that arrive before they are there.
+        self._sections = {
+            name: pn.Column(sizing_mode="stretch_width", margin=0) for name in view.parts
+        }
         # Tabs, because BokehJS never finishes a page with a figure that is drawn and not seen;
         # what a tab holds is drawn when it is opened.
         self._parts = pmui.Tabs(
-            *((part.title, sections[name]) for name, part in view.parts.items()),
+            *((part.title, self._sections[name]) for name, part in view.parts.items()),
             dynamic=False,
             sizing_mode="stretch_width",
         )
         self._parts.param.watch(self._turn, "active")
-        shown = self._parts if len(sections) > 1 else next(iter(sections.values()))
+        alone = len(self._sections) == 1
+        shown = self._sections[next(iter(view.parts))] if alone else self._parts
         self._layout = pmui.Column(
             pmui.Typography(view.question, variant="h5"), shown, sizing_mode="stretch_width"
         )
@@ -73,20 +78,21 @@ class Page(pn.viewable.Viewer):
         for plot in report.plots:
             self._panels[plot.key].draw(experiment, plot)
 
-    def _section(self, name: str) -> pmui.Column:
+    def _make(self, name: str) -> None:
+        """Fills the section of a part, once."""
         part, question = self.view.parts[name], VIEWS[self.view.name][name]
+        if self._sections[name]:
+            return
         panels = {
             blank.key: PlotPanel(blank, self._study, self._width, self._stage)
             for blank in question.blanks
         }
         self._panels |= panels
-        return pmui.Column(
+        self._sections[name][:] = [
             Choices(question, self._study),
             *(part for panel in panels.values() for part in panel.parts),
             pn.pane.Markdown(part.help, sizing_mode="stretch_width"),
-            sizing_mode="stretch_width",
-            margin=0,
-        )
+        ]
 
     @property
     def part(self) -> str:
@@ -102,6 +108,7 @@ class Page(pn.viewable.Viewer):
     def _follow(self) -> None:
         experiment = self._study.experiment
         if experiment.view == self.view.name:
+            self._make(experiment.part)
             self._parts.active = list(self.view.parts).index(experiment.part)
 
 
