@@ -1,18 +1,11 @@
-"""The critical step of every scheme on a model, remembered: it depends on no step size."""
+"""The critical step of every scheme on a model, in words."""
 
 import dataclasses
-import json
 from collections.abc import Iterator
-from functools import lru_cache
 
-import jax.numpy as jnp
 import numpy as np
 
-from ees.diagnostics import critical_step, spectrum
-from ees.drivers import LATTICE
-
-
-_EVERY = LATTICE // 63
+from ees.questions.spectrum import critical_step_is_known, critical_step_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,18 +38,9 @@ def critical_steps(experiment) -> Iterator[Critical | None]:
     **Returns:** an iterator: `None` first if they must be computed, then what was found. Whoever
     moves a slider stops asking after `None`, and does not wait.
     """
-    known = _known(_conditions(experiment))
-    options = {name: _written(experiment, name) for name in experiment.schemes}
-    if any(option not in known for option in options.values()):
+    if not all(critical_step_is_known(experiment, name) for name in experiment.schemes):
         yield None
-        reference = experiment.reference()[::_EVERY]
-        ts = jnp.linspace(0.0, experiment.horizon, len(reference))
-        field = dataclasses.replace(experiment, precision="float64").problem("Euler", 2).field
-        found = spectrum(field, ts, jnp.asarray(reference))
-        for name, option in options.items():
-            if option not in known:
-                known[option] = critical_step(experiment.scheme(name), found).step
-    steps = {name: known[option] for name, option in options.items()}
+    steps = {name: critical_step_of(experiment, name) for name in experiment.schemes}
     yield Critical(steps, _said(experiment, steps))
 
 
@@ -69,24 +53,3 @@ def _said(experiment, steps) -> str:
     if not limited:
         return "By linear theory no step size is too large for the drift."
     return f"Critical step by linear theory: {', '.join(limited)}."
-
-
-def _written(experiment, name) -> str:
-    return name + json.dumps(experiment.options.get(name, {}), sort_keys=True)
-
-
-@lru_cache(maxsize=256)
-def _known(conditions: str) -> dict[str, float]:
-    return {}
-
-
-def _conditions(experiment) -> str:
-    """All that decides the spectrum along the reference."""
-    plain = type(experiment)(
-        model=experiment.model,
-        parameters=experiment.parameters,
-        horizon=experiment.horizon,
-        seed=experiment.seed,
-        hurst=experiment.hurst,
-    )
-    return plain.to_json()

@@ -41,13 +41,17 @@ def critical_step_of(experiment, name: str) -> float:
 
     As `ees.critical_step`; remembered, as the eigenvalues are.
     """
-    known = _known(_conditions(experiment))
-    scheme = name, *sorted(experiment.options.get(name, {}).items())
+    known, scheme = _known(_conditions(experiment)), _scheme(experiment, name)
     if scheme not in known:
         numbers = _filled(eigenvalues_of(experiment), np.nan)
         at = Spectrum(jnp.zeros(len(numbers)), numbers)
         known[scheme] = critical_step(experiment.scheme(name), at).step
     return known[scheme]
+
+
+def critical_step_is_known(experiment, name: str) -> bool:
+    """Whether `critical_step_of` would answer at once."""
+    return _scheme(experiment, name) in _known(_conditions(experiment))
 
 
 def growth_of(scheme, z: np.ndarray) -> np.ndarray:
@@ -65,6 +69,10 @@ def _filled(z: np.ndarray, filler: float) -> np.ndarray:
     filled = np.full((size, 1), filler, complex)
     filled[: len(z), 0] = z
     return filled
+
+
+def _scheme(experiment, name: str) -> tuple:
+    return name, *sorted(experiment.options.get(name, {}).items())
 
 
 @lru_cache(maxsize=128)

@@ -16,20 +16,17 @@ from ees.adjoints import (
 )
 from ees.diagnostics import (
     GradientDiscrepancy,
-    Spectrum,
     gradient_discrepancy,
-    linear_stability,
     reversal_defect,
-    spectrum,
 )
 from ees.drivers import LATTICE, First
 from ees.questions.base import Choice, Number
+from ees.questions.spectrum import decaying, eigenvalues_of, growth_of
 from ees.questions.sweep import once, remembered
 
 
 # With a bound on the steps that does not change, no number of steps compiles again.
 _BOUND = LATTICE
-_POINTS = 65
 # From here on a gradient is not worth a descent; below, what the error costs is small.
 _USELESS, _DOUBTFUL = 1.0, 1e-2
 # On the boundary of a domain round-off decides.
@@ -140,13 +137,11 @@ def verdict(experiment, name: str, found: GradientDiscrepancy) -> str:
 
 def _reason(experiment, name, steps, well) -> str:
     kind, scheme = experiment.choice("adjoint"), experiment.scheme(name)
-    found = np.asarray(_spectrum(experiment).eigenvalues)
-    z = found[np.isfinite(found)] * experiment.horizon / steps
+    z = eigenvalues_of(experiment) * experiment.horizon / steps
     if not len(z) or not np.abs(z).max() > 0:
         return ""
     size = f"with |λh| up to {np.abs(z).max():.2g} along the path"
-    decaying = z[z.real < -1e-8 * np.abs(z).max()]
-    growth = linear_stability(scheme, decaying).max(initial=0.0)
+    growth = growth_of(scheme, z)[decaying(z)].max(initial=0.0)
     if not well and growth > _UNSTABLE:
         return f"{size} it is unstable: what should decay grows {growth:.2g} times a step"
     if kind == "recursive":
@@ -159,14 +154,3 @@ def _reason(experiment, name, steps, well) -> str:
     if defect < experiment.unit:
         return f"{size} a step back is exact to round-off"
     return f"{size} a step back misses by {defect:.1g} of the state"
-
-
-def _spectrum(experiment) -> Spectrum:
-    double = dataclasses.replace(experiment, precision="float64")
-
-    def look():
-        points = np.linspace(0, LATTICE, _POINTS).astype(int)
-        ts = np.linspace(0.0, experiment.horizon, _POINTS)
-        return spectrum(double.problem("RK4", LATTICE).field, ts, experiment.reference()[points])
-
-    return once(double, "spectrum", look)
