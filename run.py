@@ -29,14 +29,15 @@ def main() -> int:
     app.add_argument("--address", default="localhost", help="0.0.0.0 to let others in")
     app.add_argument("--no-browser", action="store_true", help="do not open a page")
     app.add_argument("--cuda", action="store_true", help="install JAX for NVIDIA GPUs")
-    test = commands.add_parser("test", help="install and run all tests (needs Chromium)")
-    test.add_argument("arguments", nargs=argparse.REMAINDER, help="passed on to pytest")
+    commands.add_parser("test", help="install and run all tests (needs Chromium), or what pytest is told")
     notebook = commands.add_parser("notebook", help="install and open the notebooks")
     notebook.add_argument("--cuda", action="store_true", help="install JAX for NVIDIA GPUs")
     bench = commands.add_parser("bench", help="install and measure ours beside other libraries")
     bench.add_argument("--quick", action="store_true", help="small work, under a minute")
     bench.add_argument("--cuda", action="store_true", help="on an NVIDIA GPU")
-    options = parser.parse_args()
+    options, arguments = parser.parse_known_args()
+    if arguments and options.command != "test":
+        parser.error(f"unrecognized arguments: {' '.join(arguments)}")
 
     extras = {options.command} | ({"cuda"} if getattr(options, "cuda", False) else set())
     install(extras)
@@ -47,8 +48,8 @@ def main() -> int:
     if options.command == "bench":
         how = [*(["--quick"] if options.quick else []), *(["--gpu"] if options.cuda else [])]
         return call("-m", "tests.benchmarks", *how)
-    if options.arguments:
-        return call("-m", "pytest", *options.arguments)
+    if arguments:
+        return call("-m", "pytest", *arguments)
     # A file of tests is one job; four of them compile at a time at most, each in 3 GB or so. The
     # browser has the machine to itself: it shows what a user would see.
     workers = str(min(4, os.cpu_count() or 1))
