@@ -144,14 +144,18 @@ class Explorer(pn.viewable.Viewer):
             stylesheets=[_MESSAGES],
         )
         self._progress = pmui.LinearProgress(
-            value=0, variant="determinate", sizing_mode="stretch_width", margin=(12, 10)
+            value=0,
+            variant="determinate",
+            sizing_mode="stretch_width",
+            margin=(12, 10),
+            styles={"flex": "1 1 12em"},
         )
         self._doing = pn.pane.HTML("", sanitize_html=True, width=330, margin=(4, 10))
         self._stop = pmui.Button(label="Cancel", color="primary", variant="outlined", size="small")
         self._again = pmui.Button(label="Go on", variant="outlined", size="small", visible=False)
-        self._work = pmui.Row(
+        self._work = pn.FlexBox(
             self._progress, self._doing, self._stop, self._again, sizing_mode="stretch_width"
-        )  # fmt: skip
+        )
         self._tabs = pmui.Tabs(
             *((page.view.title, page) for page in self.pages.values()),
             active=list(PAGES).index(self.study.experiment.view),

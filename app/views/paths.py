@@ -25,8 +25,8 @@ VIEW = View(
             "Ensemble",
             "Many paths, the same ones for every scheme and every step size: their mean, and a "
             "band from the 5% to the 95% quantile. A path that is no longer a finite number counts "
-            "as far out on either side, and no mean is drawn from there on. Below, where the paths "
-            "end.",
+            "as far out on either side, and a mean ends where it is none or left the window for "
+            "good. Below, where the paths end.",
         ),
     },
 )

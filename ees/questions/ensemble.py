@@ -74,9 +74,10 @@ def _report(experiment, pooled, done, total, doing) -> Report:
         # A mean over paths of which one is no longer a number is none either.
         gone = left_for_good(mean[:, None], *(np.array([end]) for end in window))
         left = None if gone is None else (float(ts[gone]), float(inside_of(mean[gone], window)))
+        kept = np.where(np.arange(len(ts)) <= (len(ts) if gone is None else gone), mean, np.nan)
         curve = {
             end: clipped(values, window)
-            for end, values in (("y", mean), ("low", low), ("high", high))
+            for end, values in (("y", kept), ("low", low), ("high", high))
         }
         fans.append(Series(name, label, ts, **curve, left=left))
         inside, _ = np.histogram(y[:, -1][np.isfinite(y[:, -1])], edges)
