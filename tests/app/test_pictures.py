@@ -332,7 +332,10 @@ def test_another_kind_of_file_is_refused_by_name(plot):
         export.figure(plot, "eps")
 
 
-@pytest.mark.parametrize("view, part", PARTS)
+# A cheap part of each kind: curves along time, curves of two passes, areas.
+@pytest.mark.parametrize(
+    "view, part", [("paths", "time"), ("reversal", "passes"), ("stability", "mean_square")]
+)
 def test_the_exported_script_computes_the_same_data_with_ees_alone(view, part, tmp_path):
     experiment = ees.Experiment(view=view, part=part, model="kepler", schemes=("EES25",))
     shown = ees.run(experiment).plots[-1]
