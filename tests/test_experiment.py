@@ -66,8 +66,8 @@ for _ in range(2000):
 BAD = [
     ({"view": "path"}, "view='path': allowed are convergence, gradients, paths, reversal, stability"),
     ({"view": None}, "view=None: allowed are"),
-    ({"part": "error"}, "part='error': allowed are time"),
-    ({"part": 3}, "part=3: allowed are time"),
+    ({"part": "error"}, "part='error': allowed are ensemble, phase, time"),
+    ({"part": 3}, "part=3: allowed are ensemble, phase, time"),
     ({"choices": {"colour": "red"}}, "choices='colour': allowed are"),
     ({"choices": 1}, "choices=1: it must be a mapping"),
     ({"hurst": 0.25}, "hurst=0.25: allowed is every number above 0.25 and below 1"),
