@@ -54,6 +54,7 @@ class PlotPanel:
         )
         self.parts = (self.live, self.caption, self._buttons(blank.key), self.table)
 
+        self.live.hide(study.hidden)
         study.param.watch(lambda event: self.live.hide(event.new), "hidden")
 
     def draw(self, experiment: Experiment, plot: Plot) -> None:
