@@ -22,14 +22,18 @@ def main() -> int:
     if sys.version_info < (3, 11):
         print(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}.")
         return 1
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     app = commands.add_parser("app", help="install, serve the app and open it in a browser")
     app.add_argument("--port", type=int, default=5006)
     app.add_argument("--address", default="localhost", help="0.0.0.0 to let others in")
     app.add_argument("--no-browser", action="store_true", help="do not open a page")
     app.add_argument("--cuda", action="store_true", help="install JAX for NVIDIA GPUs")
-    commands.add_parser("test", help="install and run all tests (needs Chromium), or what pytest is told")
+    commands.add_parser(
+        "test", help="install and run all tests (needs Chromium), or what pytest is told"
+    )
     notebook = commands.add_parser("notebook", help="install and open the notebooks")
     notebook.add_argument("--cuda", action="store_true", help="install JAX for NVIDIA GPUs")
     bench = commands.add_parser("bench", help="install and measure ours beside other libraries")

@@ -107,7 +107,7 @@ class Computation:
             try:
                 report = await loop.run_in_executor(pool, advance)
                 failure = None
-            except (ValueError, FloatingPointError, MemoryError, RuntimeError) as error:
+            except Exception as error:  # Whatever it is, the user hears of it.
                 report, failure = None, error
             waiting, last = (waiting, last) if report is None else (report, report)
             due = report is None or loop.time() - shown_at > _PACE

@@ -26,7 +26,6 @@ _OPTIONS = {
 }
 
 
-
 class Controls(pn.viewable.Viewer):
     """All controls of a session."""
 
@@ -41,7 +40,9 @@ class Controls(pn.viewable.Viewer):
         self.steps = pmui.DiscreteSlider(label="Step size h", **wide)
         self._counts = pn.pane.HTML("", margin=(-8, 14, 4, 14))
         self.sweep = pmui.Button(label="Sweep h", icon="play_arrow", variant="outlined", **wide)
-        self.schemes = pmui.CheckBoxGroup(label="Schemes", options=schemes, size="small", inline=True)
+        self.schemes = pmui.CheckBoxGroup(
+            label="Schemes", options=schemes, size="small", inline=True
+        )
         self.equal = pmui.RadioButtonGroup(
             label="Compare at",
             options={"equal steps": "steps", "equal evaluations": "evaluations"},

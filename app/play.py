@@ -8,7 +8,7 @@ the browser says it has drawn.
 import panel as pn
 import panel_material_ui as pmui
 import param
-from bokeh.models import CustomJS, CustomJSFilter, Range1d, Span
+from bokeh.models import CustomJSFilter, Range1d, Span
 from panel.custom import JSComponent
 
 from app.study import Study

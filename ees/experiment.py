@@ -7,16 +7,23 @@ the same numbers everywhere.
 import dataclasses
 import json
 import math
-import reprlib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax, jax.numpy as jnp, jax.random as jr, jax.tree_util as jtu
+import jax.numpy as jnp, jax.random as jr, jax.tree_util as jtu
 import numpy as np
 from jaxtyping import Array
 
+from ees._checks import (
+    check_among,
+    check_mapping,
+    check_number,
+    check_whole,
+    entry_of,
+    shortly,
+)
 from ees.drivers import LATTICE, AbstractDriver, BrownianPath, FractionalBrownian, divisors
 from ees.fields import AbstractField
 from ees.models import MODELS, Model
@@ -78,40 +85,40 @@ class Experiment:
     precision: str = "float64"
 
     def __post_init__(self):
-        _among("view", self.view, VIEWS)
+        check_among("view", self.view, VIEWS)
         if self.part is None:
             object.__setattr__(self, "part", next(iter(VIEWS[self.view])))
-        _among("part", self.part, VIEWS[self.view])
-        _mapping("choices", self.choices)
+        check_among("part", self.part, VIEWS[self.view])
+        check_mapping("choices", self.choices)
         for name, value in self.choices.items():
-            _among("choices", name, CHOICES)
+            check_among("choices", name, CHOICES)
             if not CHOICES[name].holds(value):
                 allowed = CHOICES[name].allowed()
-                raise ValueError(f"choices[{name}]={_shown(value)}: allowed is {allowed}.")
-        _among("model", self.model, MODELS)
-        _among("equal", self.equal, ("steps", "evaluations"))
-        _among("precision", self.precision, _PRECISIONS)
+                raise ValueError(f"choices[{name}]={shortly(value)}: allowed is {allowed}.")
+        check_among("model", self.model, MODELS)
+        check_among("equal", self.equal, ("steps", "evaluations"))
+        check_among("precision", self.precision, _PRECISIONS)
         if not isinstance(self.schemes, list | tuple):
-            raise ValueError(f"schemes={_shown(self.schemes)}: it must be a list of names.")
+            raise ValueError(f"schemes={shortly(self.schemes)}: it must be a list of names.")
         object.__setattr__(self, "schemes", tuple(self.schemes))
         for name in self.schemes:
-            _among("schemes", name, SCHEMES)
+            check_among("schemes", name, SCHEMES)
         if not self.schemes or len(set(self.schemes)) < len(self.schemes):
             raise ValueError(f"schemes={self.schemes}: one or more are needed, each once.")
-        _mapping("options", self.options)
+        check_mapping("options", self.options)
         for name, arguments in self.options.items():
-            _among("options", name, SCHEMES)
-            _mapping(f"options[{name}]", arguments)
+            check_among("options", name, SCHEMES)
+            check_mapping(f"options[{name}]", arguments)
             for argument, value in arguments.items():
-                _number(_entry(f"options[{name}]", argument), value)
+                check_number(entry_of(f"options[{name}]", argument), value)
             try:
                 SCHEMES[name](**arguments)
             except (TypeError, ValueError) as error:
-                shown = _shown(dict(arguments))
+                shown = shortly(dict(arguments))
                 raise ValueError(f"options[{name}]={shown}: {error}") from None
-        _mapping("parameters", self.parameters)
+        check_mapping("parameters", self.parameters)
         for name, value in self.parameters.items():
-            _number(_entry("parameters", name), value)
+            check_number(entry_of("parameters", name), value)
         # Copies, so that nobody who changes theirs changes an experiment.
         object.__setattr__(self, "choices", dict(self.choices))
         object.__setattr__(self, "parameters", dict(self.parameters))
@@ -120,24 +127,24 @@ class Experiment:
             model = _model(self.model, tuple(sorted(self.parameters.items())))
         except TypeError:
             known = tuple(p.name for p in _model(self.model, ()).parameters)
-            _among("parameters", next(n for n in self.parameters if n not in known), known)
+            check_among("parameters", next(n for n in self.parameters if n not in known), known)
             raise
         for name, default in (("horizon", model.horizon), ("steps", _nearest(model.steps))):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, default)
-        _number("horizon", self.horizon)
+        check_number("horizon", self.horizon)
         if not 0.01 <= self.horizon <= 1000:
             raise ValueError(f"horizon={self.horizon}: allowed is every number from 0.01 to 1000.")
         if not isinstance(self.steps, int) or self.steps not in STEP_COUNTS:
             raise ValueError(
-                f"steps={_shown(self.steps)}: it must be a divisor of {LATTICE} from "
+                f"steps={shortly(self.steps)}: it must be a divisor of {LATTICE} from "
                 f"{STEP_COUNTS[0]} to {STEP_COUNTS[-1]}, see ees.experiment.STEP_COUNTS."
             )
-        _whole("seed", self.seed, 2**31 - 1)
-        _number("hurst", self.hurst)
+        check_whole("seed", self.seed, 2**31 - 1)
+        check_number("hurst", self.hurst)
         if not 0.25 < self.hurst < 1:
             raise ValueError(f"hurst={self.hurst}: allowed is every number above 0.25 and below 1.")
-        _whole("component", self.component, len(model.components) - 1)
+        check_whole("component", self.component, len(model.components) - 1)
 
     @property
     def question(self) -> Question:
@@ -195,11 +202,11 @@ class Experiment:
         try:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"text={_shown(text)}: it is not JSON: {error}.") from None
+            raise ValueError(f"text={shortly(text)}: it is not JSON: {error}.") from None
         if not isinstance(values, dict):
-            raise ValueError(f"text={_shown(text)}: an experiment is a JSON object.")
+            raise ValueError(f"text={shortly(text)}: an experiment is a JSON object.")
         for name in values:
-            _among("field", name, cls.__dataclass_fields__)
+            check_among("field", name, cls.__dataclass_fields__)
         return cls(**values)
 
     @classmethod
@@ -213,12 +220,12 @@ class Experiment:
 
         **Raises:** `ValueError` if `values` is no mapping.
         """
-        _mapping("values", values)
+        check_mapping("values", values)
         messages = []
         good: dict[str, Any] = {}
         for name, value in _pieces(values):
             try:
-                _among("field", name, cls.__dataclass_fields__)
+                check_among("field", name, cls.__dataclass_fields__)
                 if isinstance(value, Mapping) and isinstance(good.get(name), Mapping):
                     value = {**good[name], **value}
                 cls(**{**good, name: value})
@@ -302,53 +309,9 @@ def _nearest(steps: int) -> int:
 def _pieces(values: Mapping) -> Iterator[tuple[Any, Any]]:
     """Fields and values, a mapping entry by entry: one that does not fit costs no other."""
     # The model decides which parameters and components there are, and the view which parts.
-    for name in sorted(values, key=lambda n: (n not in ("model", "view"), _shown(n))):
+    for name in sorted(values, key=lambda n: (n not in ("model", "view"), shortly(n))):
         value = values[name]
         if name in ("choices", "parameters", "options") and isinstance(value, Mapping):
             yield from ((name, {key: entry}) for key, entry in value.items())
         else:
             yield name, value
-
-
-class _Short(reprlib.Repr):
-    """The `repr` of a value, short however long or deep the value is."""
-
-    def __init__(self):
-        super().__init__()
-        self.maxstring = self.maxother = 80
-
-    def repr_int(self, x, level):
-        # Python prints no integer of more than 4300 digits.
-        bits = x.bit_length()
-        return super().repr_int(x, level) if bits < 4096 else f"an integer of {bits} bits"
-
-
-_shown = _Short().repr
-
-
-def _entry(argument: str, key) -> str:
-    return f"{argument}[{key if isinstance(key, str) else _shown(key)}]"
-
-
-def _among(argument: str, value, allowed) -> None:
-    if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{argument}={_shown(value)}: allowed are {', '.join(sorted(allowed))}.")
-
-
-def _mapping(argument: str, value) -> None:
-    if not isinstance(value, Mapping):
-        raise ValueError(f"{argument}={_shown(value)}: it must be a mapping of names to values.")
-
-
-def _number(argument: str, value) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    # Compared and not converted: an integer may be too large for a float.
-    if not (number and -math.inf < value < math.inf and abs(value) <= 1e300):
-        raise ValueError(f"{argument}={_shown(value)}: it must be a finite number.")
-
-
-def _whole(argument: str, value, highest: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= highest:
-        raise ValueError(
-            f"{argument}={_shown(value)}: allowed is every whole number from 0 to {highest}."
-        )

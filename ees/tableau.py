@@ -170,12 +170,7 @@ def ees27(x: float | None = None, branch: int = +1) -> Tableau:
     a31 = (2 * x + s - 2) * (4 * x + s - 2) * alpha / (4 * s * (x - 1))
     a32 = (s - 1) * alpha / 2
     quartic = (
-        -40 * x**4
-        + (80 - 40 * s) * x**3
-        - (88 - 60 * s) * x**2
-        + (48 - 34 * s) * x
-        + 7 * s
-        - 10
+        -40 * x**4 + (80 - 40 * s) * x**3 - (88 - 60 * s) * x**2 + (48 - 34 * s) * x + 7 * s - 10
     )
     a41 = (2 * x - s) * quartic * beta / (4 * (x - 1) * (2 * x**2 - 1))
     a42 = (2 - s) * x * (x - 1) * (4 * x + s - 2) * beta

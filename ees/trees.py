@@ -143,4 +143,3 @@ def _coefficients(method) -> tuple[np.ndarray, np.ndarray]:
             "Schemes that are reversible by algebra (Reversible Heun) have none."
         )
     return np.asarray(tableau.a, float), np.asarray(tableau.b, float)
-

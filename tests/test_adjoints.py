@@ -100,7 +100,7 @@ def test_the_gradient_of_the_final_state_is_that_of_the_final_value(problem):
 
     def loss(y0, adjoint):
         solution = ees.solve(field, ees.ReversibleHeun(), driver, y0, adjoint=adjoint)
-        return jnp.sum(jnp.sin(solution.state.v)) + jnp.sum(solution.state.y ** 2)
+        return jnp.sum(jnp.sin(solution.state.v)) + jnp.sum(solution.state.y**2)
 
     wanted = jax.grad(loss)(y0, ees.FullBackprop())
     for make in ADJOINTS.values():

@@ -96,9 +96,7 @@ def test_it_approximates_the_gradient_of_the_exact_solution(slope):
     def end(wanted, steps):
         w, horizon, y0 = wanted
         driver = ees.Clock(0.0, horizon, steps)
-        return ees.solve(
-            ees.ODE(Growth(w)), ees.RK4(), driver, y0, adjoint=ees.Continuous()
-        ).ys[0]
+        return ees.solve(ees.ODE(Growth(w)), ees.RK4(), driver, y0, adjoint=ees.Continuous()).ys[0]
 
     exact = np.exp(w * horizon) * np.array([horizon * y0, w * y0, 1.0])
     counts = np.array([8, 16, 32])

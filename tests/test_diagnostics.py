@@ -19,9 +19,7 @@ def _diffusion(t, y, xp=np):
     return xp.stack([0.3 + 0.2 * y[1], 0.4 * xp.cos(y[0] + t)])
 
 
-FIELD = ees.SDE(
-    lambda t, y: _drift(t, y, jnp), lambda t, y: _diffusion(t, y, jnp), ees.Diagonal()
-)
+FIELD = ees.SDE(lambda t, y: _drift(t, y, jnp), lambda t, y: _diffusion(t, y, jnp), ees.Diagonal())
 START = np.array([0.5, -0.3])
 
 
@@ -270,7 +268,9 @@ def test_a_fine_reference_tells_the_scheme_s_own_error_from_the_adjoint_s(proble
     field, driver, y0 = problem("diagonal", 8, lattice=1024)
     counts, scheme = np.array([8, 16, 32, 64]), ees.EES25()
     found = [
-        ees.gradient_discrepancy(field, scheme, driver.with_steps(int(n)), y0, fine=1024, max_steps=64)
+        ees.gradient_discrepancy(
+            field, scheme, driver.with_steps(int(n)), y0, fine=1024, max_steps=64
+        )
         for n in counts
     ]
     own = [float(f.discretisation) for f in found]

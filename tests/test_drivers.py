@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import ees
-from ees.drivers import LATTICE, Backwards, divisors
+from ees.drivers import LATTICE, Backwards, First, divisors
 from ees.drivers.fractional import autocovariance, eigenvalues, fractional_noise
 
 
@@ -346,3 +346,23 @@ def test_a_float32_path_is_the_float64_path_rounded(make):
 def test_values_that_are_no_path_are_refused(values):
     with pytest.raises(ValueError, match="values has the shapes .*two points or more"):
         ees.Sampled(values, 0.0, 1.0, 1)
+
+
+@pytest.mark.parametrize("kind", [ees.Brownian, ees.BrownianPath])
+def test_the_first_steps_of_a_driver_are_its_own(kind):
+    whole = kind(KEY, 0.0, 3.0, 72, (2,))
+    first = First(whole, 30)
+    assert float(first.t1) == pytest.approx(30 * 3.0 / 72, rel=1e-14)
+    assert float(first.dt) == float(whole.dt) and first.with_steps(12).steps == 12
+    # Drawn ahead as the whole is, and in a solve as one by one.
+    assert first.together == whole.together
+    field = ees.SDE(lambda t, y: -y, lambda t, y: jnp.ones(2), ees.Diagonal())
+    all_of_it = ees.solve(field, ees.Heun(), whole, jnp.zeros(2), save="all")
+    some = ees.solve(field, ees.Heun(), first, jnp.zeros(2), save="all")
+    np.testing.assert_allclose(some.ys, all_of_it.ys[:31], rtol=1e-14)
+    for i in (0, 29):
+        np.testing.assert_array_equal(first.increment(i).dw, whole.increment(i).dw)
+    with pytest.raises(ValueError, match="steps=73: the driver that it is the beginning of has 72"):
+        First(whole, 73)
+    with pytest.raises(ValueError, match="steps=0"):
+        First(whole, 0)

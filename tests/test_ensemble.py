@@ -184,6 +184,9 @@ for a, b in zip(jax.tree.leaves(gradient), jax.tree.leaves(shared)):
 def test_two_devices_give_the_bits_of_one_and_the_gradient_of_all_paths():
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", DEALT],
-        cwd=ROOT, capture_output=True, text=True, timeout=300,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr

@@ -64,7 +64,10 @@ for _ in range(2000):
 
 # Arguments, and what the message must say: the argument, its value, what is allowed.
 BAD = [
-    ({"view": "path"}, "view='path': allowed are convergence, gradients, paths, reversal, stability"),
+    (
+        {"view": "path"},
+        "view='path': allowed are convergence, gradients, paths, reversal, stability",
+    ),
     ({"view": None}, "view=None: allowed are"),
     ({"part": "error"}, "part='error': allowed are ensemble, phase, time"),
     ({"part": 3}, "part=3: allowed are ensemble, phase, time"),

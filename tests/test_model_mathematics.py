@@ -15,9 +15,7 @@ T = jnp.asarray(0.3)
 
 
 def _reference(name, seed=0, horizon=None, **parameters):
-    return ees.Experiment(
-        model=name, parameters=parameters, seed=seed, horizon=horizon
-    ).reference()
+    return ees.Experiment(model=name, parameters=parameters, seed=seed, horizon=horizon).reference()
 
 
 def _misses(name, scheme, seed=0):

@@ -4,7 +4,7 @@ import inspect
 import re
 
 import equinox as eqx
-import jax, jax.numpy as jnp, jax.random as jr, jax.tree_util as jtu
+import jax.numpy as jnp, jax.random as jr, jax.tree_util as jtu
 import numpy as np
 import pytest
 from matplotlib.mathtext import MathTextParser

@@ -31,7 +31,9 @@ def test_it_runs_and_every_last_line_shows_something(name):
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_it_is_kept_without_output(name):
     notebook = nbformat.read(FOLDER / name, as_version=4)
-    assert all(not c.outputs and c.execution_count is None for c in notebook.cells if c.cell_type == "code")
+    assert all(
+        not c.outputs and c.execution_count is None for c in notebook.cells if c.cell_type == "code"
+    )
 
 
 def test_there_is_one_to_start_with():

@@ -7,7 +7,7 @@ import pytest
 
 import ees
 from ees import Experiment
-from ees.drivers import LATTICE, First
+from ees.drivers import LATTICE
 from ees.questions.gradients.cost import COUNTS as COST_COUNTS
 from ees.questions.gradients.error import COUNTS
 
@@ -133,19 +133,6 @@ def test_over_the_horizon_the_loss_is_at_earlier_times_of_the_same_path(butcher_
         angle = g @ exact / np.linalg.norm(g) / np.linalg.norm(exact)
         np.testing.assert_allclose(cosine["EES25"].y[i], angle, rtol=0, atol=1e-10)
     assert report.total == 12
-
-
-def test_the_first_steps_of_a_driver_are_its_own():
-    whole = Experiment(**OU, seed=2).problem("Heun", 72).driver
-    first = First(whole, 30)
-    assert float(first.t1) == pytest.approx(30 * 3.0 / 72, rel=1e-14)
-    assert float(first.dt) == float(whole.dt) and first.with_steps(12).steps == 12
-    for i in (0, 29):
-        np.testing.assert_array_equal(first.increment(i).dw, whole.increment(i).dw)
-    with pytest.raises(ValueError, match="steps=73: the driver that it is the beginning of has 72"):
-        First(whole, 73)
-    with pytest.raises(ValueError, match="steps=0"):
-        First(whole, 0)
 
 
 def test_every_parameter_has_its_own_gradient(butcher_step):

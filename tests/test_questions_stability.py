@@ -232,7 +232,9 @@ def test_on_the_imaginary_section_ees_is_stable_nowhere_and_the_published_factor
     assert "EES(2,5) is stable nowhere inside of this picture." in report.messages
     assert "Reversible Heun is stable nowhere inside of this picture." in report.messages
     assert any(m.startswith("Implicit midpoint is not drawn") for m in report.messages)
-    published = dataclasses.replace(honest, choices={"section": "imaginary", "definition": "published"})
+    published = dataclasses.replace(
+        honest, choices={"section": "imaginary", "definition": "published"}
+    )
     report = ees.run(published)
     assert "EES25" in _regions(report.plots[0])
     assert any("says nothing of stability" in message for message in report.messages)
@@ -252,9 +254,7 @@ def test_order_stars_are_the_ratio_and_tell_the_order():
 def test_every_kind_of_model_has_a_picture_at_tiny_and_at_huge_steps(model):
     schemes = ("EES25", "McCallumFoster", "ReversibleHeun")
     for steps, precision in ((2, "float32"), (5040, "float64")):
-        report = ees.run(
-            _stability(model=model, steps=steps, precision=precision, schemes=schemes)
-        )
+        report = ees.run(_stability(model=model, steps=steps, precision=precision, schemes=schemes))
         assert len(report.messages) >= len(schemes)
         for plot in report.plots:
             assert all(np.isfinite(s.x).all() and np.isfinite(s.y).all() for s in plot.series)

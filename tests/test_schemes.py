@@ -179,9 +179,7 @@ def test_backward_evaluations_are_the_times_that_a_reversible_backward_pass_eval
     calls, scheme = Calls(), ees.SCHEMES[name]()
 
     def loss(drift, driver):
-        solution = ees.solve(
-            ees.ODE(drift), scheme, driver, jnp.ones(2), adjoint=ees.Reversible()
-        )
+        solution = ees.solve(ees.ODE(drift), scheme, driver, jnp.ones(2), adjoint=ees.Reversible())
         return jnp.sum(solution.ys), solution.evaluations
 
     gradient = eqx.filter_jit(eqx.filter_value_and_grad(loss, has_aux=True))

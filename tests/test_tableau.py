@@ -152,7 +152,9 @@ def test_a_form_that_does_not_unwind_to_the_tableau_is_not_offered(table):
     "x, denominator", [(1, "1 - x"), (0.5, "1 - 2x"), (-0.5, r"1 \+ 2x"), (0.5 + 1e-12, "1 - 2x")]
 )
 def test_ees25_refuses_singular_x_and_names_the_denominator(x, denominator):
-    with pytest.raises(ValueError, match=rf"^x={float(x)!r}: .* by {denominator}, .* 1, 1/2 and -1"):
+    with pytest.raises(
+        ValueError, match=rf"^x={float(x)!r}: .* by {denominator}, .* 1, 1/2 and -1"
+    ):
         ees.EES25(x)
 
 

@@ -33,8 +33,7 @@ VIEW = View(
             "The largest error along a path, at times that all step sizes share, and of all paths "
             "the typical one: the mean is of logarithms, which a rare bad path does not decide. "
             "On a rough path of Hurst index H the order falls, to 2H - 1/2 where noises do not "
-            "commute."
-            + _READ,
+            "commute." + _READ,
         ),
     },
 )

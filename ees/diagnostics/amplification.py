@@ -115,9 +115,7 @@ def _closure(vector, matrices):
     return rows
 
 
-def degree_of(
-    scheme: AbstractScheme, coordinates: Float[np.ndarray, "n copies"]
-) -> int | None:
+def degree_of(scheme: AbstractScheme, coordinates: Float[np.ndarray, "n copies"]) -> int | None:
     """The degree of $M(\\rho)$ in $\\rho$, `None` if it is no polynomial of degree 24 or less.
 
     From the Fourier coefficients of $M$ on a circle, which are those of its powers. The circle

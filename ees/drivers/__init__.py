@@ -5,8 +5,9 @@ pass has to store noise.
 """
 
 from ees.drivers.abreast import Abreast
-from ees.drivers.base import AbstractDriver, Backwards, Clock, First, Increment
+from ees.drivers.base import AbstractDriver, Clock, Increment
 from ees.drivers.brownian import Brownian
+from ees.drivers.derived import Backwards, First
 from ees.drivers.paths import (
     LATTICE,
     AbstractPath,

@@ -33,7 +33,6 @@ class Noise:
         ]
         return jtu.tree_unflatten(self.structure, draws)
 
-
     def flat_normal(self, key, i, dtype) -> list[Float[Array, " size"]]:
         """The standard normals of step `i`, leaf by leaf, not yet in shape."""
         sizes = [math.prod(shape) for shape, _ in self.leaves]

@@ -5,7 +5,7 @@ import math
 import equinox as eqx
 import jax, jax.numpy as jnp, jax.random as jr, jax.tree_util as jtu
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
 from ees._pytree import as_arrays, scale
 from ees.drivers.base import AbstractDriver, Increment, interval

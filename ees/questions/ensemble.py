@@ -101,8 +101,7 @@ def _report(experiment, pooled, done, total, doing) -> Report:
         series=tuple(fans),
         window=window,
         caption=(
-            f"Mean and 5% to 95% quantiles of {paths} with {h}. "
-            f"At the end: {', '.join(ends)}."
+            f"Mean and 5% to 95% quantiles of {paths} with {h}. At the end: {', '.join(ends)}."
         ),
     )
     top = max(float(series.y.max()) for series in bars)

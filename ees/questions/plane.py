@@ -164,8 +164,7 @@ def _eigenvalues(experiment) -> tuple[list[Series], list[str], str]:
     else:
         # Steps or axes of their own: every scheme has its own dots.
         own = [
-            _dots(name, label(name), place[falls & ~left[name]])
-            for name, place in places.items()
+            _dots(name, label(name), place[falls & ~left[name]]) for name, place in places.items()
         ]
         turned = np.concatenate([place[left[name]] for name, place in places.items()])
         still = np.concatenate([place[~falls] for place in places.values()])

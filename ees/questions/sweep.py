@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ees.results import Plot, Series
+from ees.results import Series
 
 
 Table = dict[tuple[str, Hashable], Any]

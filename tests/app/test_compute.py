@@ -14,6 +14,7 @@ from ees.results import Axis, Plot, Report, Series
 
 AXIS = Axis("time", "t")
 
+
 def _experiment(seed):
     return ees.Experiment(seed=seed)
 
@@ -219,7 +220,12 @@ def test_finished_reports_are_told_apart_by_what_their_question_asks_and_the_old
     # Asked for again, the first is no longer the oldest.
     assert kept.get(_experiment(0)) is not None
     kept.keep(_experiment(3), report(100))
-    assert [kept.get(_experiment(seed)) is not None for seed in range(4)] == [True, False, True, True]
+    assert [kept.get(_experiment(seed)) is not None for seed in range(4)] == [
+        True,
+        False,
+        True,
+        True,
+    ]
     kept.keep(_experiment(4), report(1000))
     assert kept.get(_experiment(4)) is None and len(kept) == 3
     # The number of paths is no part of what a time series shows.

@@ -1,16 +1,10 @@
-"""What is drawn on a page, and what is exported, is what was computed."""
+"""What is drawn is what was computed."""
 
-import asyncio
 import dataclasses
-import io
-import os
-import subprocess
-import sys
 from xml.etree import ElementTree
 
 import holoviews as hv
 import numpy as np
-import pymupdf
 import pytest
 from bokeh.events import Tap
 from matplotlib.colors import to_hex
@@ -18,32 +12,18 @@ from matplotlib.colors import to_hex
 import ees
 from app import export, outlines
 from app.figure import element, heights, layers
-from app.layout import Explorer, explore
 from app.live import LivePlot
 from app.play import Stage
-from app.study import Study
-from app.symbols import label, plain
 from app.table import table
 from app.theme import style
-from app.views import PAGES
 from ees.questions import VIEWS
 from ees.results import Axis, Plot, Region, Series
-
-
-PARTS = [(view, part) for view, parts in VIEWS.items() for part in parts]
 
 
 @pytest.fixture(scope="module")
 def plot():
     schemes = ("EES25", "RK4", "ReversibleHeun")
     return ees.run(ees.Experiment(steps=45, schemes=schemes)).plots[0]
-
-
-def test_the_private_switch_of_panel_that_the_app_turns_off_is_still_there():
-    from panel.reactive import Syncable
-
-    assert Syncable._debounce == 0
-    assert isinstance(Syncable.__dict__["_debounce"], int)
 
 
 def test_a_path_that_left_is_marked_with_a_cross_and_its_time(plot):
@@ -138,27 +118,6 @@ def test_a_table_thins_long_curves_keeps_their_ends_and_escapes_their_names():
     assert ["<b>RK4", "1000", "2000"] in rows
     assert rows[-1] == ["floor", "1", None]
     assert f"{len(rows)} of 1003 rows" in document.find("caption").text
-
-
-def test_a_script_can_be_had_before_the_first_picture():
-    explorer = Explorer(Study(experiment=ees.Experiment(model="kepler")))
-    panel = explorer.pages["paths"]._panels["paths"]
-    assert 'model": "kepler"' in asyncio.run(_file(panel, "Python")).decode()
-    assert asyncio.run(_file(panel, "CSV")) == b"series,time [1],solution [1]\n"
-
-
-async def _file(panel, label):
-    (button,) = (b for b in panel.parts[2] if b.label == label)
-    return (await button.callback()).getvalue()
-
-
-def test_a_caption_follows_the_plot_and_is_its_title_where_there_is_none(plot):
-    panel = Explorer(Study()).pages["paths"]._panels["paths"]
-    panel.draw(ees.Experiment(), dataclasses.replace(plot, caption="1 < 2"))
-    assert panel.caption.object == '<p aria-live="polite">1 &lt; 2</p>'
-    panel.draw(ees.Experiment(), dataclasses.replace(plot, caption=""))
-    assert plot.title in panel.caption.object
-    assert not panel.table.visible
 
 
 def test_a_zoom_stays_while_the_window_of_the_data_does(plot):
@@ -296,117 +255,3 @@ def test_without_a_window_the_axes_follow_the_data():
     log = dataclasses.replace(plot, y=Axis("error", "e", log=True), series=(
         Series("EES25", "line", x, np.array([1e-3, 0.0, 1e-1])),))  # fmt: skip
     assert heights(log) == pytest.approx((1e-3 / 1.3, 0.13))
-
-
-@pytest.mark.parametrize("view, part", PARTS)
-@pytest.mark.parametrize("kind", ["pdf", "svg", "png"])
-def test_every_plot_of_every_page_prints_at_the_exact_width_and_to_the_same_bytes(view, part, kind):
-    schemes = "EES25", "ReversibleHeun"
-    report = ees.run(ees.Experiment(view=view, part=part, model="kepler", schemes=schemes))
-    for shown in report.plots:
-        file = export.figure(shown, kind, 140)
-        assert export.figure(shown, kind, 140) == file
-        if kind == "pdf":
-            (sheet,) = pymupdf.open(stream=file)
-            assert sheet.rect.width == pytest.approx(140 / 25.4 * 72, abs=0.01)
-            assert all(font[2] != "Type3" for font in sheet.get_fonts())
-            text = sheet.get_text()
-            labels = [one.label for one in (*shown.series, *shown.regions)]
-            assert shown.x.label in text and all(label in text for label in labels)
-        elif kind == "svg":
-            width = ElementTree.parse(io.BytesIO(file)).getroot().get("width")
-            assert float(width.removesuffix("pt")) == pytest.approx(140 / 25.4 * 72, abs=0.01)
-        else:
-            assert pymupdf.Pixmap(file).width == pytest.approx(140 / 25.4 * 600, abs=1)
-
-
-def test_a_plot_without_a_finite_point_prints_and_shows_all_the_same():
-    # No gradient was finite: what is left is the step size that the user chose.
-    nothing = VIEWS["gradients"]["error"].blanks[1]
-    assert export.figure(nothing, "pdf").startswith(b"%PDF")
-    assert [curve.label for curve in element(nothing)] == ["chosen h"]
-
-
-def test_another_kind_of_file_is_refused_by_name(plot):
-    with pytest.raises(ValueError, match="kind='eps': allowed are pdf, svg, png"):
-        export.figure(plot, "eps")
-
-
-# A cheap part of each kind: curves along time, curves of two passes, areas.
-@pytest.mark.parametrize(
-    "view, part", [("paths", "time"), ("reversal", "passes"), ("stability", "mean_square")]
-)
-def test_the_exported_script_computes_the_same_data_with_ees_alone(view, part, tmp_path):
-    experiment = ees.Experiment(view=view, part=part, model="kepler", schemes=("EES25",))
-    shown = ees.run(experiment).plots[-1]
-    (tmp_path / "script.py").write_text(export.script(experiment, shown))
-    # Compiled as the tests are (tests/conftest.py), or the last bits differ.
-    alike = {
-        "XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false",
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-    }
-    subprocess.run(
-        [sys.executable, "-W", "error", "script.py"],
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-        env={**os.environ, **alike},
-    )
-    assert (tmp_path / f"{shown.key}.csv").read_text() == shown.to_csv()
-
-
-def test_every_part_of_every_question_has_its_texts():
-    assert {v: list(parts) for v, parts in VIEWS.items()} == {
-        name: list(view.parts) for name, view in PAGES.items()
-    }
-
-
-@pytest.mark.parametrize("name", ees.MODELS)
-def test_symbols_are_plain_text_in_widgets(name):
-    model = ees.MODELS[name]()
-    texts = [*map(plain, model.components), *map(label, model.parameters)]
-    assert all(text.strip() and not set(text) & set("\\{}_$") for text in texts)
-    assert len(set(texts)) == len(texts)
-
-
-def test_controls_follow_the_study_and_the_study_follows_them(monkeypatch):
-    # Outside of a server nobody runs what a change would start.
-    monkeypatch.setattr(Explorer, "refresh", lambda self: None)
-    study = Study()
-    explorer = Explorer(study)
-    controls = explorer.controls
-    study.change(model="stochastic_lorenz", steps=720)
-    assert controls.model.value == "stochastic_lorenz" and controls.steps.value == 720
-    assert list(controls.component.options) == ["x", "y", "z"]
-    controls.component.value = 2
-    assert study.experiment.component == 2
-    sliders = list(controls._parameters._column)
-    assert [slider.label for slider in sliders][0] == "σ (1/time)"
-    sliders[0].value = 11.0
-    assert study.experiment.parameters["sigma"] == 11.0
-    # Sliders that are in a user's hand are not replaced.
-    assert list(controls._parameters._column) == sliders
-    controls.horizon.value = "nonsense"
-    assert controls.horizon.value == "5" and "horizon='nonsense'" in study.refused[0]
-    controls.schemes.value = []
-    assert study.experiment.schemes and set(controls.schemes.value) == set(study.experiment.schemes)
-
-
-def test_what_a_link_was_refused_for_is_still_said_when_its_page_is_built():
-    study = Study()
-    study.read("?view=stability&part=mean_square&c.section=4")
-    (message,) = study.refused
-    assert message.startswith("choices[section]=4: allowed is real, imaginary, diagonal, across")
-    Explorer(study)
-    assert study.refused == (message,) and study.experiment.part == "mean_square"
-
-
-def test_explore_shows_the_computed_picture_at_once():
-    explorer = explore(model="kepler", schemes=("EES25",))
-    wanted = ees.run(ees.Experiment(model="kepler", schemes=("EES25",))).plots[0]
-    assert explorer.pages["paths"]._panels["paths"].live.plot.to_csv() == wanted.to_csv()
-
-
-def test_explore_refuses_what_an_experiment_refuses():
-    with pytest.raises(ValueError, match="model='nobody'"):
-        explore(model="nobody")

@@ -155,9 +155,7 @@ FULL = {
         for task, names in SHARED.items()
     },
     "memory": Race(
-        tuple(
-            (name, "gradient", neural(n)) for name in KEPT for n in (50, 500, 5000, 50_000)
-        ),
+        tuple((name, "gradient", neural(n)) for name in KEPT for n in (50, 500, 5000, 50_000)),
         timed=False,
     ),
     "cost over steps": curve([neural(n, paths=16) for n in (100, 1000, 10_000, 100_000)]),

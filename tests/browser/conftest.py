@@ -64,7 +64,9 @@ class Server:
         """Lines of the log that a healthy server does not write."""
         bad = re.compile(r"traceback|error|exception|\bwarn|\b[EW]-1\d{3}\b", re.IGNORECASE)
         known = re.compile(r"Compiling|Finished|compiling|WARNING:jax|jax\._src")
-        return [line for line in self.log.splitlines() if bad.search(line) and not known.search(line)]
+        return [
+            line for line in self.log.splitlines() if bad.search(line) and not known.search(line)
+        ]
 
     def stop(self) -> None:
         self._process.terminate()
@@ -82,7 +84,9 @@ def server(tmp_path_factory):
 
 def launched(playwright):
     """The machine's own Chromium, started by Playwright."""
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    path = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
     assert path, "no Chromium found: on Debian, apt install chromium"
     quiet = ("--disable-gpu", "--disable-background-networking", "--disable-component-update")
     sandbox = ("--no-sandbox",) if hasattr(os, "geteuid") and os.geteuid() == 0 else ()

@@ -173,7 +173,9 @@ def test_a_narrow_page_is_not_covered_and_nothing_overflows(app):
       return found
     }""")
     assert wide == []
-    page.page.get_by_role("button", name=re.compile("menu|sidebar|drawer", re.IGNORECASE)).first.click()
+    page.page.get_by_role(
+        "button", name=re.compile("menu|sidebar|drawer", re.IGNORECASE)
+    ).first.click()
     page.until(lambda: page.page.get_by_label("Horizon T").is_visible())
 
 

@@ -1,0 +1,160 @@
+"""A Bokeh figure and its glyphs, as a page draws them."""
+
+from bokeh.models import (
+    BoxZoomTool,
+    ColumnDataSource,
+    CustomJS,
+    GlyphRenderer,
+    HoverTool,
+    Legend,
+    Range1d,
+)
+from bokeh.plotting import figure
+
+from app.figure import FILL, HEIGHT, SIZES, TEXTS, Layer, heights, label, span
+from ees.results import Plot
+
+
+_LEGEND_COLUMNS = 5
+# On a narrow screen fewer entries stand side by side.
+_LEGEND = """
+const columns = Math.max(1, Math.min(most, Math.floor(cb_obj.inner_width / 140)))
+if (legend.ncols != columns) legend.ncols = columns
+"""
+# Layers whose points have numbers worth reading.
+_POINTED = ("curve", "markers", "dots", "cross")
+# MathJax paints a label once, in the colour of the page at that time; a label that changes is
+# painted again.
+_RELABEL = """
+const text = axis.axis_label
+axis.axis_label = text.endsWith(" ") ? text.trimEnd() : text + " "
+"""
+# Both axes in one scale, whatever the room: the figure shows at least what its tags name; a plot
+# of a square kind that is not square itself says so in one more tag.
+_SQUARE = """
+const {inner_width, inner_height, x_range, y_range, tags} = figure
+const [left, right, bottom, top, stretched] = tags
+if (stretched) {
+  x_range.setv({start: left, end: right})
+  y_range.setv({start: bottom, end: top})
+} else if (inner_width > 0 && inner_height > 0) {
+  const unit = Math.max((right - left) / inner_width, (top - bottom) / inner_height) / 2
+  const x = (left + right) / 2, y = (bottom + top) / 2
+  x_range.setv({start: x - unit * inner_width, end: x + unit * inner_width})
+  y_range.setv({start: y - unit * inner_height, end: y + unit * inner_height})
+}
+"""
+SQUARE_HEIGHT, SQUARE_WIDTH = 560, 620
+
+
+def new_figure(blank: Plot):
+    """A Bokeh figure for plots of the kind of `blank`, with a legend, tools and no glyph."""
+    made = figure(
+        height=SQUARE_HEIGHT if blank.square else HEIGHT,
+        sizing_mode="stretch_width",
+        x_axis_type="log" if blank.x.log else "linear",
+        y_axis_type="log" if blank.y.log else "linear",
+        x_range=Range1d(*span(blank)),
+        y_range=Range1d(*heights(blank)),
+        x_axis_label=label(blank.x, "$$", "$$"),
+        tools="pan,box_zoom,wheel_zoom,save,reset",
+        active_drag="box_zoom",
+    )
+    made.toolbar.logo = None
+    made.title.text_font_size = "0.9em"
+    made.add_tools(
+        HoverTool(
+            renderers=[],
+            tooltips=[
+                ("", "$name"),
+                (blank.x.label, "$snap_x{0.0000}"),
+                (blank.y.label, "$snap_y"),
+            ],
+        )
+    )
+    if blank.square:
+        made.max_width = SQUARE_WIDTH
+        made.select_one(BoxZoomTool).match_aspect = True
+        made.tags = [*span(blank), *heights(blank)]
+        shape = CustomJS(args={"figure": made}, code=_SQUARE)
+        for changed in ("inner_width", "inner_height", "tags"):
+            made.js_on_change(changed, shape)
+    for axis in (*made.xaxis, *made.yaxis):
+        axis.axis_label_text_font_size = "0.9em"
+        axis.js_on_change("axis_label_text_color", CustomJS(args={"axis": axis}, code=_RELABEL))
+    legend = Legend(
+        items=[],
+        click_policy="hide",
+        location="left",
+        orientation="horizontal",
+        ncols=_LEGEND_COLUMNS,
+        label_text_font_size="0.8em",
+        border_line_alpha=0,
+        background_fill_alpha=0,
+        glyph_width=42,
+        spacing=6,
+        padding=2,
+        margin=2,
+    )
+    made.add_layout(legend, "above")
+    fit = CustomJS(args={"legend": legend, "most": _LEGEND_COLUMNS}, code=_LEGEND)
+    made.js_on_change("inner_width", fit)
+    return made
+
+
+def new_glyph(made, layer: Layer) -> GlyphRenderer:
+    """A layer's glyph in a figure, with a source of its own."""
+    glyph = _drawn(made, layer)
+    if layer.kind in _POINTED:
+        hover = made.select_one(HoverTool)
+        hover.renderers = [*hover.renderers, glyph]
+    return glyph
+
+
+def _drawn(made, layer: Layer) -> GlyphRenderer:
+    look = layer.style
+    of = {"source": ColumnDataSource(layer.columns), "name": layer.label}
+    if layer.kind == "fill":
+        return made.patches(
+            "x",
+            "y",
+            fill_color=look.colour,
+            fill_alpha=FILL,
+            line_alpha=0.0,
+            level="underlay",
+            **of,
+        )
+    if layer.kind in ("curve", "contours"):
+        thin = layer.kind == "contours"
+        return made.line(
+            "x",
+            "y",
+            line_color=look.colour,
+            line_dash=list(look.dash) if look.dash and not thin else "solid",
+            line_width=1.0 if thin else look.width,
+            **of,
+        )
+    if layer.kind in SIZES:
+        size, stroke = SIZES[layer.kind]
+        cross = layer.kind == "cross"
+        return made.scatter(
+            "x",
+            "y",
+            marker="x" if cross else look.marker[0],
+            size=size,
+            line_width=stroke,
+            color=look.colour,
+            level="overlay" if cross else "glyph",
+            **of,
+        )
+    return made.text(
+        "x",
+        "y",
+        "text",
+        text_color=look.colour,
+        text_font_size="9pt",
+        text_align=TEXTS[layer.kind][0],
+        text_baseline=TEXTS[layer.kind][1],
+        level="overlay",
+        **of,
+    )
