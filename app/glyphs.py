@@ -16,9 +16,11 @@ from ees.results import Plot
 
 
 _LEGEND_COLUMNS = 5
-# On a narrow screen fewer entries stand side by side.
+# As many entries stand side by side as the longest of them lets.
 _LEGEND = """
-const columns = Math.max(1, Math.min(most, Math.floor(cb_obj.inner_width / 140)))
+const longest = Math.max(8, ...legend.items.map((item) => item.label.value.length))
+const fit = Math.floor(figure.inner_width / (60 + 7 * longest))
+const columns = Math.max(1, Math.min(most, fit))
 if (legend.ncols != columns) legend.ncols = columns
 """
 # Layers whose points have numbers worth reading.
@@ -97,8 +99,9 @@ def new_figure(blank: Plot):
         margin=2,
     )
     made.add_layout(legend, "above")
-    fit = CustomJS(args={"legend": legend, "most": _LEGEND_COLUMNS}, code=_LEGEND)
+    fit = CustomJS(args={"figure": made, "legend": legend, "most": _LEGEND_COLUMNS}, code=_LEGEND)
     made.js_on_change("inner_width", fit)
+    legend.js_on_change("items", fit)
     return made
 
 

@@ -10,7 +10,7 @@ VIEW = View(
     parts={
         "error": Part(
             "Error against h",
-            "The gradient of $\\tfrac12 |y_T|^2$ with respect to all parameters and the start, by "
+            "The gradient of ½|y(T)|² with respect to all parameters and the start, by "
             "the chosen adjoint, against float64 discretise-then-optimise with the same scheme, "
             "steps and noise. A cosine of 1 points the right way; below 0, a step downhill goes "
             "up. The broken line is what no adjoint can mend: the scheme's own error against a "
