@@ -27,18 +27,6 @@ import pytest
 import ees
 
 
-def pytest_addoption(parser):
-    parser.addoption(
-        "--thorough", action="store_true", help="also what is shown by a part of it: minutes more"
-    )
-
-
-@pytest.fixture(scope="session")
-def thorough(request):
-    """Whether everything was asked for."""
-    return request.config.getoption("thorough")
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """A file is one job of those that run side by side, unless its tests say otherwise."""

@@ -79,28 +79,41 @@ def _loss(parts, driver, scheme, adjoint):
 def gradients(problem):
     """`gradients(scheme, noise, y0s, paths, horizon, steps)`: for each adjoint the loss, its
     derivatives by the parameters and the start in a row, and those by the driver, along each of
-    three paths; then what comes back of the start, less the start.
+    three paths, in float32 along the first; then what comes back of the start, less the start.
     """
 
+    by = eqx.filter_value_and_grad(_loss, has_aux=True)
+
+    def one(key, scheme, noise, y0, path, horizon, steps):
+        field, _, _ = problem(noise, LATTICE, dtype=y0.dtype)
+        if path is None:
+            driver = ees.Clock(0.0, horizon, steps, dtype=y0.dtype)
+        else:
+            driver = ees.Sampled(path, 0.0, horizon, steps)
+        # An implicit scheme would solve for the derivatives by all of the path at once.
+        dear = key == "continuous" and isinstance(scheme, ees.ImplicitMidpoint)
+        parts = (field, y0) if dear else (field, y0, driver)
+        (value, end), gradient = by(parts, driver, scheme, ADJOINTS[key])
+        found = value, *(ravel_pytree(g)[0] for g in (gradient[:2], gradient[2:]))
+        if key != "reversible":
+            return found, None
+        return found, ees.reverse(field, scheme, driver, end).ys[0] - y0
+
     @eqx.filter_jit
-    def compute(scheme, noise, y0s, paths, horizon, steps):
-        field, _, _ = problem(noise, LATTICE, dtype=y0s.dtype)
+    def along(key, scheme, noise, y0s, paths, horizon, steps):
+        if y0s.dtype == jnp.float32:
+            # One path: that the map is right is shown in float64, and it takes half of the time.
+            first = jax.tree.map(lambda leaf: leaf[0], (y0s, paths))
+            found = one(key, scheme, noise, *first, horizon, steps)
+            return jax.tree.map(lambda leaf: leaf[None], found)
+        return jax.vmap(lambda y0, path: one(key, scheme, noise, y0, path, horizon, steps))(
+            y0s, paths
+        )
 
-        def along(y0, path):
-            found, by = {}, eqx.filter_value_and_grad(_loss, has_aux=True)
-            if path is None:
-                driver = ees.Clock(0.0, horizon, steps, dtype=y0.dtype)
-            else:
-                driver = ees.Sampled(path, 0.0, horizon, steps)
-            for key, adjoint in ADJOINTS.items():
-                # An implicit scheme would solve for the derivatives by all of the path at once.
-                dear = key == "continuous" and isinstance(scheme, ees.ImplicitMidpoint)
-                parts = (field, y0) if dear else (field, y0, driver)
-                (value, end), gradient = by(parts, driver, scheme, adjoint)
-                found[key] = value, *(ravel_pytree(g)[0] for g in (gradient[:2], gradient[2:]))
-            return found, ees.reverse(field, scheme, driver, end).ys[0] - y0
-
-        return jax.vmap(along)(y0s, paths)
+    def compute(*case):
+        # A program for each adjoint: together they take longer to compile.
+        each = {key: along(key, *case) for key in ADJOINTS}
+        return {key: found for key, (found, _) in each.items()}, each["reversible"][1]
 
     return compute
 
@@ -147,11 +160,8 @@ def test_every_adjoint_of_the_discrete_solution_agrees_with_full_backprop(case):
                 assert _relative(part, right).max() < exact[key], key
 
 
-def test_every_adjoint_in_float32_gives_what_it_gives_in_float64(case, thorough):
-    name, noise, ask = case
-    if not thorough and noise != "general" and name not in ("EES25", "ReversibleHeun"):
-        # A scheme does not know the noise, nor the noise the scheme.
-        pytest.skip("one noise for every scheme, every noise for two: --thorough runs all")
+def test_every_adjoint_in_float32_gives_what_it_gives_in_float64(case):
+    _, _, ask = case
     doubles, singles = ask(jnp.float64)[0], ask(jnp.float32)[0]
     for key, (value, *parts) in singles.items():
         assert value.dtype == jnp.float32
@@ -159,7 +169,7 @@ def test_every_adjoint_in_float32_gives_what_it_gives_in_float64(case, thorough)
             assert part.dtype == jnp.float32
             if part.size:
                 # Up to the rounding of 48 steps.
-                assert _relative(part, wanted).max() < 1e-4, key
+                assert _relative(part, wanted[: len(part)]).max() < 1e-4, key
 
 
 def _errors(ask, key):
