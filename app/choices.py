@@ -30,7 +30,10 @@ class Choices(pn.viewable.Viewer):
     def _widget(self, name: str, choice: Choice | Number):
         if isinstance(choice, Choice | Component):
             options = self._options(choice)
-            widget = pmui.Select(label=choice.label, options=options, size="small", width=230)
+            # Room above for the label, which stands on the border.
+            widget = pmui.Select(
+                label=choice.label, options=options, size="small", width=230, margin=(12, 10, 5, 10)
+            )
             released = "value"
         elif choice.log:
             values = _ladder(choice)

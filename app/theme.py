@@ -44,6 +44,12 @@ STYLES = {
     "McCallumFosterMidpoint": Style(_VIOLET, (9, 3, 3, 3, 3, 3), ("circle_cross", "8")),
     "AsynchronousLeapfrog": Style(_PINK, (1, 3), ("asterisk", "H")),
     "ImplicitMidpoint": Style(_LILAC, (14, 5), ("star_dot", ".")),
+    # Adjoints, which never stand beside schemes.
+    "reversible": Style(_BLUE, (), ("circle", "o"), 2.4),
+    "sparse": Style(_ORANGE, (12, 3), ("square", "s")),
+    "recursive": Style(_GREEN, (8, 3, 2, 3), ("diamond", "D")),
+    "continuous": Style(_MAGENTA, (2, 3), ("plus", "P")),
+    "tape": Style(_RED, (6, 3), ("triangle", "^")),
     "reference": Style("#8f8f8f", (), ("dot", "o"), 3.0),
     "guide": Style("#8f8f8f", (1, 2), ("dot", "o"), 1.5),
     "floor": Style("#888888", (2, 4), ("dot", "o"), 1.5),

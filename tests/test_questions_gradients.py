@@ -164,6 +164,13 @@ def test_the_verdict_has_the_numbers_that_theory_gives():
     assert "EES(2,5), h = 0.15: do not train at this step: error" in bad.messages[0]
     growth = abs(1 + z + z**2 / 2 + z**3 / 8)
     assert f"what should decay grows {growth:.2g} times a step" in bad.messages[0]
+    # The exact gradient of a solution that blows up is no gradient to train with.
+    unstable = {**fields, "schemes": ("ReversibleHeun",), "steps": 20, "parameters": parameters}
+    lost, *_ = _run(**unstable)[0].messages
+    assert lost.startswith("Reversible Heun, h = 0.15: do not train at this step: ")
+    steep = {**OU["parameters"], "theta": 6.0}
+    exact, *_ = _run(**{**unstable, "parameters": steep, "steps": 24})[0].messages
+    assert "do not train at this step: the adjoint's error is" in exact
 
 
 def test_the_cost_is_the_compilers_and_the_schemes():

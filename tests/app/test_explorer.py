@@ -13,12 +13,6 @@ from app.views import PAGES
 from ees.questions import VIEWS
 
 
-@pytest.fixture(scope="module")
-def plot():
-    schemes = ("EES25", "RK4", "ReversibleHeun")
-    return ees.run(ees.Experiment(steps=45, schemes=schemes)).plots[0]
-
-
 def test_the_private_switch_of_panel_that_the_app_turns_off_is_still_there():
     from panel.reactive import Syncable
 

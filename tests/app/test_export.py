@@ -12,6 +12,7 @@ import pytest
 import ees
 from app import export
 from app.figure import element
+from app.theme import style
 from ees.questions import VIEWS
 
 
@@ -24,6 +25,8 @@ def test_every_plot_of_every_page_prints_at_the_exact_width_and_to_the_same_byte
     schemes = "EES25", "ReversibleHeun"
     report = ees.run(ees.Experiment(view=view, part=part, model="kepler", schemes=schemes))
     for shown in report.plots:
+        # The style of a stranger, which would be that of the next stranger too.
+        assert style("somebody new") not in [style(s.key) for s in (*shown.series, *shown.regions)]
         file = export.figure(shown, kind, 140)
         assert export.figure(shown, kind, 140) == file
         if kind == "pdf":

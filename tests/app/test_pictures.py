@@ -20,12 +20,6 @@ from ees.questions import VIEWS
 from ees.results import Axis, Plot, Region, Series
 
 
-@pytest.fixture(scope="module")
-def plot():
-    schemes = ("EES25", "RK4", "ReversibleHeun")
-    return ees.run(ees.Experiment(steps=45, schemes=schemes)).plots[0]
-
-
 def test_a_path_that_left_is_marked_with_a_cross_and_its_time(plot):
     (gone,) = [series for series in plot.series if series.left is not None]
     (cross,) = [layer for layer in layers(plot) if layer.kind == "cross"]

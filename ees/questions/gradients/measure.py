@@ -120,12 +120,16 @@ def numbers(found: GradientDiscrepancy, truth: np.ndarray | None) -> tuple[float
 def verdict(experiment, name: str, found: GradientDiscrepancy) -> str:
     """Whether to train with a scheme at its present step, in a sentence, and why."""
     steps = experiment.steps_of(name)
-    error, cosine, *_ = numbers(found, None)
+    error, cosine, _, own = numbers(found, fine(experiment))
     label = f"{experiment.scheme(name).name}, h = {experiment.horizon / steps:.3g}"
     if not np.isfinite([error, cosine]).all():
         advice, size = "do not train at this step", "no finite gradient"
     elif error >= _USELESS or cosine <= 0:
         size = f"error {error:.2g} times the gradient, cosine {cosine:.2f}"
+        advice = "do not train at this step"
+    elif own >= _USELESS:
+        # An adjoint may find the gradient of a wrong solution exactly.
+        size = f"the adjoint's error is {error:.1g}, the scheme's own {own:.2g} times the gradient"
         advice = "do not train at this step"
     elif error >= _DOUBTFUL:
         advice, size = "doubtful", f"error {error:.2g}, cosine {cosine:.4f}"
