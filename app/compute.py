@@ -7,6 +7,9 @@ two pieces the event loop is free, and a run that is no longer wanted stops.
 import asyncio
 import dataclasses
 import math
+import os
+import sys
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +20,16 @@ from ees import Experiment, stream
 from ees.results import Report
 
 
-# Two pools, so that nobody's slider waits behind somebody's sweep.
+
+def _step_back() -> None:
+    # Only Linux has priorities of threads; elsewhere this would be that of the whole process.
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+
+
+# Two pools, so that nobody's slider waits behind somebody's sweep, nor its browser for a core.
 _QUICK = ThreadPoolExecutor(2, thread_name_prefix="quick")
-_STEADY = ThreadPoolExecutor(2, thread_name_prefix="steady")
+_STEADY = ThreadPoolExecutor(2, thread_name_prefix="steady", initializer=_step_back)
 
 # Seconds between two pictures of one run: a browser that draws more often than it can falls behind.
 _PACE = 0.2

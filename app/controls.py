@@ -32,7 +32,7 @@ class Controls(pn.viewable.Viewer):
     def __init__(self, study: Study, **params):
         super().__init__(**params)
         self._study = study
-        self._syncing = False
+        self._syncing, self._model = False, None
         titles = {MODELS[name]().title: name for name in MODELS}
         schemes = {SCHEMES[name]().name: name for name in SCHEMES}
         wide = {"sizing_mode": "stretch_width", "size": "small"}
@@ -130,7 +130,8 @@ class Controls(pn.viewable.Viewer):
             if self.component.options != symbols:
                 self.component.param.update(options=symbols, value=experiment.component)
             self.component.visible = len(symbols) > 1
-            self._noise.visible = model.noise_shape is not None
+            if model is not self._model:
+                self._model, self._noise.visible = model, model.noise_shape is not None
             for name in _FIELDS:
                 widget, value = getattr(self, name), getattr(experiment, name)
                 value = f"{value:.12g}" if name in _TYPED else value

@@ -7,13 +7,13 @@ from functools import partial
 import jax
 import panel as pn
 import panel_material_ui as pmui
-from panel.reactive import Syncable
-from panel.util import edit_readonly
+from panel.io import hold
 
 from app.compute import Computation
 from app.controls import Controls
 from app.pages import Page
 from app.play import Screen, Stage, Sweep, Timeline
+from app.serving import answer_at_once
 from app.study import Study
 from app.views import PAGES
 from ees import Experiment, run
@@ -22,9 +22,7 @@ from ees.results import Report
 
 pn.extension("mathjax")
 
-# Panel waits 50 ms for more events before it answers one; in a drag that is half of the delay.
-# The attribute is private; tests/app/test_pictures.py fails if it goes.
-Syncable._debounce = 0
+answer_at_once()
 
 _WIDE_ONLY = {"@media (max-width: 600px)": {"display": "none"}}
 _SHORT = 1.0  # second of work that foretells the rest
@@ -124,9 +122,10 @@ class Explorer(pn.viewable.Viewer):
     async def _refresh(self) -> None:
         self._halted = False
         experiment = self.study.experiment
-        # What was said of the run before does not hold for this one.
-        self._progress.value, self._doing.object = 0, "starting"
         self._begun = None
+        if experiment.question.steady:
+            # What was said of the run before does not hold for this one.
+            self._progress.value, self._doing.object = 0, "starting"
         await self.computation.run(experiment, experiment.question.steady)
 
     def _changed(self, event) -> None:
@@ -159,9 +158,11 @@ class Explorer(pn.viewable.Viewer):
 
     def draw(self, experiment: Experiment, report: Report) -> None:
         """Draws a report on its page."""
-        self.pages[experiment.view].draw(experiment, report)
-        if experiment.question is self.study.experiment.question:
-            self._tell(report)
+        # One message for all of it: a picture is painted once.
+        with hold():
+            self.pages[experiment.view].draw(experiment, report)
+            if experiment.question is self.study.experiment.question:
+                self._tell(report)
         if experiment is self.study.experiment and report.done == report.total:
             self._sweep.drawn()
 
@@ -171,7 +172,7 @@ class Explorer(pn.viewable.Viewer):
         if report.plots:
             self._facts = report.messages
             self._say()
-        if self._halted:
+        if self._halted or not self.study.experiment.question.steady:
             return
         unfinished = report.done < report.total
         self._progress.value = int(100 * report.done / report.total)
@@ -248,7 +249,7 @@ def page() -> pmui.Page:
     pn.state.on_session_destroyed(lambda context: explorer.computation.cancel())
     device = jax.devices()[0]
     name = "the CPU" if device.platform == "cpu" else f"{device.platform}: {device.device_kind}"
-    shown = pmui.Page(
+    return pmui.Page(
         title="EES Explorer",
         header=[
             pmui.Chip(label=f"computes on {name}", size="small", align="center", sx=_WIDE_ONLY),
@@ -260,10 +261,6 @@ def page() -> pmui.Page:
         main=[explorer.main],
         busy_indicator=None,
     )
-    # The busy flag of Panel belongs to the process: each event of anybody would reach everybody.
-    with edit_readonly(shown):
-        shown.busy = False
-    return shown
 
 
 def _share() -> pmui.Button:

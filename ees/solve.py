@@ -110,7 +110,8 @@ def _run(field, scheme, driver, start, adjoint, save, back) -> Solution:
     embedded = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
     bounded = save == "all" or (adjoint.bounded and embedded) or isinstance(adjoint, FullBackprop)
     capacity = steps if isinstance(steps, int) and bounded else None
-    driver = driver.with_steps(jnp.asarray(steps, jnp.int32))
+    if getattr(driver.steps, "dtype", None) != jnp.int32:
+        driver = driver.with_steps(jnp.asarray(steps, jnp.int32))
     return _solve(field, scheme, driver, start, adjoint, save, back, capacity)
 
 

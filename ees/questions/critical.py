@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ees.questions.spectrum import critical_step_is_known, critical_step_of
+from ees.questions.spectrum import critical_steps_are_known, critical_steps_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,9 +38,9 @@ def critical_steps(experiment) -> Iterator[Critical | None]:
     **Returns:** an iterator: `None` first if they must be computed, then what was found. Whoever
     moves a slider stops asking after `None`, and does not wait.
     """
-    if not all(critical_step_is_known(experiment, name) for name in experiment.schemes):
+    if not critical_steps_are_known(experiment):
         yield None
-    steps = {name: critical_step_of(experiment, name) for name in experiment.schemes}
+    steps = critical_steps_of(experiment)
     yield Critical(steps, _said(experiment, steps))
 
 

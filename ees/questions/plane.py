@@ -8,7 +8,7 @@ import numpy as np
 from ees.diagnostics import linear_stability
 from ees.diagnostics.amplification import coordinates_of
 from ees.questions.base import Choice
-from ees.questions.spectrum import critical_step_of, decaying, eigenvalues_of, growth_of
+from ees.questions.spectrum import critical_steps_of, decaying, eigenvalues_of, growth_of
 from ees.results import Axis, Plot, Region, Series
 from ees.schemes import SCHEMES
 
@@ -143,14 +143,15 @@ def _eigenvalues(experiment) -> tuple[list[Series], list[str], str]:
         return experiment.scheme(name).name
 
     places, outside, sentences = {}, {}, []
+    criticals = critical_steps_of(experiment)
     for name in experiment.schemes:
         scheme = experiment.scheme(name)
         h = experiment.horizon / experiment.steps_of(name)
         places[name] = found * h / scale(experiment, name)
         outside[name] = falls & (growth_of(scheme, found * h) > 1 + _ROUND_OFF)
-        sentences.append(_sentence(experiment, name, h, outside[name].sum(), falls.sum()))
+        sentences.append(_sentence(label(name), h, criticals[name], outside[name].sum(), falls.sum()))
     # What was never inside a domain, however small the step, does not leave it.
-    barren = [name for name in places if critical_step_of(experiment, name) == 0]
+    barren = [name for name, critical in criticals.items() if critical == 0]
     left = {name: marks & (name not in barren) for name, marks in outside.items()}
     beyond = np.any(list(left.values()), axis=0)
     first = next(iter(places.values()))
@@ -182,11 +183,9 @@ def _eigenvalues(experiment) -> tuple[list[Series], list[str], str]:
     return [series for series in dots if len(series.x)], sentences, counted
 
 
-def _sentence(experiment, name: str, h: float, outside: int, falls: int) -> str:
-    label = experiment.scheme(name).name
+def _sentence(label: str, h: float, critical: float, outside: int, falls: int) -> str:
     if not falls:
         return f"{label}: nothing decays along this path, so no step is too large by linear theory."
-    critical = critical_step_of(experiment, name)
     if critical == 0:
         limit = "every step is too large"
     elif np.isinf(critical):

@@ -36,22 +36,25 @@ def eigenvalues_of(experiment) -> np.ndarray:
     return known["eigenvalues"]
 
 
-def critical_step_of(experiment, name: str) -> float:
-    """The largest step at which a scheme lets decay what decays along the reference.
+def critical_steps_of(experiment) -> dict[str, float]:
+    """The largest step at which each scheme lets decay what decays along the reference.
 
     As `ees.critical_step`; remembered, as the eigenvalues are.
     """
-    known, scheme = _known(_conditions(experiment)), _scheme(experiment, name)
-    if scheme not in known:
-        numbers = _filled(eigenvalues_of(experiment), np.nan)
-        at = Spectrum(jnp.zeros(len(numbers)), numbers)
-        known[scheme] = critical_step(experiment.scheme(name), at).step
-    return known[scheme]
+    known = _known(_conditions(experiment))
+    for name in experiment.schemes:
+        scheme = _scheme(experiment, name)
+        if scheme not in known:
+            numbers = _filled(eigenvalues_of(experiment), np.nan)
+            at = Spectrum(jnp.zeros(len(numbers)), numbers)
+            known[scheme] = critical_step(experiment.scheme(name), at).step
+    return {name: known[_scheme(experiment, name)] for name in experiment.schemes}
 
 
-def critical_step_is_known(experiment, name: str) -> bool:
-    """Whether `critical_step_of` would answer at once."""
-    return _scheme(experiment, name) in _known(_conditions(experiment))
+def critical_steps_are_known(experiment) -> bool:
+    """Whether `critical_steps_of` would answer at once."""
+    known = _known(_conditions(experiment))
+    return all(_scheme(experiment, name) in known for name in experiment.schemes)
 
 
 def growth_of(scheme, z: np.ndarray) -> np.ndarray:

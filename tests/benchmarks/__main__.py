@@ -11,13 +11,13 @@ import contextlib
 import datetime
 import os
 import pathlib
-import platform
 import subprocess
 import sys
 from importlib import metadata
 
 from tests.benchmarks import accuracy, plan, report
 from tests.benchmarks.goals import check
+from tests.benchmarks.machine import machine
 from tests.benchmarks.rounds import ROOT, Worker, run_race
 from tests.benchmarks.torchsde_environment import PACKAGES, torchsde_python
 
@@ -116,34 +116,21 @@ def _crew(pythons, cores, options, precise=False):
 
 def _results(options, path, versions) -> dict:
     """Results to fill: those of the file, where some are made again on the same machine."""
+    processor = None
     if options.gpu:
         with _crew({"ours": sys.executable}, 1, options) as workers:
             processor = workers["ours"].ask("device")
-    else:
-        processor = _processor()
-    machine = {
-        "processor": processor,
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "versions": versions,
-    }
+    here = machine(versions, processor)
     if options.only and path and path.exists():
         before = report.load(path)
-        if before["machine"] == machine and before["rounds"] == options.rounds:
+        if before["machine"] == here and before["rounds"] == options.rounds:
             return before
     return {
         "date": datetime.date.today().isoformat(),
         "rounds": options.rounds,
-        "machine": machine,
+        "machine": here,
         "races": {},
     }
-
-
-def _processor() -> str:
-    info = pathlib.Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _commit() -> str:

@@ -12,7 +12,6 @@ import datetime
 import json
 import os
 import pathlib
-import platform
 import re
 import tempfile
 import time
@@ -24,6 +23,7 @@ from bokeh.plotting import figure
 from bokeh.resources import INLINE
 from playwright.sync_api import sync_playwright
 
+from tests.benchmarks.machine import machine
 from tests.browser.conftest import ROOT, App, Server, launched
 
 
@@ -174,15 +174,11 @@ def _measure(browser, server, folder) -> dict:
     app.slider("Step size h").focus()
     beside = [_press(app, "ArrowLeft") for _ in range(2 * TRIALS)]
     computing = running.is_visible()
+    versions = {name: version(name) for name in ("panel", "bokeh", "jax")}
     return {
         "date": datetime.date.today().isoformat(),
-        "hardware": {
-            "cores": os.cpu_count(),
-            "machine": platform.machine(),
-            "load": os.getloadavg()[0],
-        },
-        "versions": {name: version(name) for name in ("panel", "bokeh", "jax")}
-        | {"chromium": browser.version},
+        "machine": machine(versions | {"chromium": browser.version}),
+        "load": os.getloadavg()[0],
         "curves": drawn,
         "milliseconds": {name: _summary(found) for name, found in times.items()},
         "beside": _summary(beside) | {"other session computed throughout": computing},
