@@ -1,17 +1,23 @@
 """A Bokeh figure and its glyphs, as a page draws them."""
 
+import numpy as np
+from bokeh.events import LegendItemClick
 from bokeh.models import (
     BoxZoomTool,
+    CDSView,
     ColumnDataSource,
     CustomJS,
+    Filter,
     GlyphRenderer,
     HoverTool,
     Legend,
+    Patches,
     Range1d,
 )
 from bokeh.plotting import figure
 
 from app.figure import FILL, HEIGHT, SIZES, TEXTS, Layer, heights, label, span
+from app.theme import Style
 from ees.results import Plot
 
 
@@ -22,6 +28,12 @@ const longest = Math.max(8, ...legend.items.map((item) => item.label.value.lengt
 const fit = Math.floor(figure.inner_width / (60 + 7 * longest))
 const columns = Math.max(1, Math.min(most, fit))
 if (legend.ncols != columns) legend.ncols = columns
+"""
+# The legend itself hides the samples that it shows.
+_HIDE = """
+const [{tags, visible}] = cb_obj.item.renderers
+const others = figure.renderers.filter((one) => !cb_obj.item.renderers.includes(one))
+for (const one of others) if (one.tags[0] === tags[0]) one.visible = !visible
 """
 # Layers whose points have numbers worth reading.
 _POINTED = ("curve", "markers", "dots", "cross")
@@ -102,6 +114,7 @@ def new_figure(blank: Plot):
     fit = CustomJS(args={"figure": made, "legend": legend, "most": _LEGEND_COLUMNS}, code=_LEGEND)
     made.js_on_change("inner_width", fit)
     legend.js_on_change("items", fit)
+    legend.js_on_event(LegendItemClick, CustomJS(args={"figure": made}, code=_HIDE))
     return made
 
 
@@ -112,6 +125,33 @@ def new_glyph(made, layer: Layer) -> GlyphRenderer:
         hover = made.select_one(HoverTool)
         hover.renderers = [*hover.renderers, glyph]
     return glyph
+
+
+def new_point(made, curve: GlyphRenderer, look: Style, here: Filter) -> GlyphRenderer:
+    """The point of a curve that a filter lets through, with the marker of its series."""
+    return made.scatter(
+        "x",
+        "y",
+        source=curve.data_source,
+        view=CDSView(filter=here),
+        marker=look.marker[0],
+        size=11,
+        color=look.colour,
+        level="overlay",
+        name=curve.name,
+    )
+
+
+def new_sample(made, drawn: GlyphRenderer) -> GlyphRenderer:
+    """A glyph as the legend shows it, without any point in the plot.
+
+    BokehJS builds the legend again whenever anything changes that can be reached from a glyph
+    in it, twice for each assignment of numbers: what moves stays out of its reach.
+    """
+    nowhere = [np.nan]
+    if isinstance(drawn.glyph, Patches):
+        nowhere = [nowhere]
+    return made.add_glyph(ColumnDataSource({"x": nowhere, "y": nowhere}), drawn.glyph)
 
 
 def _drawn(made, layer: Layer) -> GlyphRenderer:

@@ -8,10 +8,17 @@ from bokeh.core.properties import value
 from bokeh.core.validation import silence
 from bokeh.core.validation.warnings import MISSING_RENDERERS
 from bokeh.events import Tap
-from bokeh.models import CDSView, GlyphRenderer, Legend, LegendItem
+from bokeh.models import GlyphRenderer, Legend, LegendItem
 
-from app.figure import HEIGHT, Layer, heights, label, layers, span
-from app.glyphs import SQUARE_HEIGHT, SQUARE_WIDTH, new_figure, new_glyph
+from app.figure import HEIGHT, TEXTS, Layer, heights, label, layers, span
+from app.glyphs import (
+    SQUARE_HEIGHT,
+    SQUARE_WIDTH,
+    new_figure,
+    new_glyph,
+    new_point,
+    new_sample,
+)
 from app.play import Stage
 from app.study import covers, turned
 from ees.results import Plot
@@ -79,9 +86,7 @@ class LivePlot(pn.viewable.Viewer):
             if name in self._glyphs:
                 self._glyphs[name].data_source.data = layer.columns
             else:
-                self._glyphs[name] = new_glyph(self._figure, layer)
-                self._perform(layer)
-                self._enter(layer)
+                self._add(layer)
         for name in self._glyphs.keys() - drawn.keys():
             # The point at the moment lives on the curve's own numbers.
             if name[1] == "moment":
@@ -117,44 +122,42 @@ class LivePlot(pn.viewable.Viewer):
         """Hides the series of these keys, and shows all others."""
         self._hidden = keys
         for key, entry in self._entries.items():
-            for glyph in entry.renderers:
+            drawn = [glyph for name, glyph in self._glyphs.items() if name[0] == key]
+            for glyph in (*entry.renderers, *drawn):
                 if glyph.visible == covers(keys, key):
                     glyph.visible = not glyph.visible
 
-    def _perform(self, layer: Layer) -> None:
-        """A new curve along time ends at the moment while that runs."""
+    def _add(self, layer: Layer) -> None:
+        """A new glyph, and where its curve moves with time, a point on it at the moment."""
+        glyph = new_glyph(self._figure, layer)
+        self._glyphs[layer.key, layer.kind] = glyph
+        made = [glyph]
         timed = layer.times is not None or self.plot.x.symbol == "t"
         moves = layer.kind in ("curve", "markers") and layer.key.partition("/")[0] not in _STILL
-        if self._stage is None or not timed or not moves:
-            return
-        curve = self._glyphs[layer.key, layer.kind]
-        curve.view.filter = self._stage.past
-        if layer.kind == "curve":
-            self._glyphs[layer.key, "moment"] = self._figure.scatter(
-                "x",
-                "y",
-                source=curve.data_source,
-                view=CDSView(filter=self._stage.here),
-                marker=layer.style.marker[0],
-                size=11,
-                color=layer.style.colour,
-                level="overlay",
-            )
+        if self._stage is not None and timed and moves:
+            # While time runs, the curve ends at the moment.
+            glyph.view.filter = self._stage.past
+            if layer.kind == "curve":
+                made.append(new_point(self._figure, glyph, layer.style, self._stage.here))
+                self._glyphs[layer.key, "moment"] = made[-1]
+        self._enter(layer, made)
 
-    def _enter(self, layer: Layer) -> None:
-        """A new glyph belongs to its series' entry, whose click hides all of them."""
+    def _enter(self, layer: Layer, made: list[GlyphRenderer]) -> None:
+        """New glyphs belong to their series' entry in the legend, whose click hides them all."""
         if layer.key not in self._entries:
             self._entries[layer.key] = LegendItem(label=value(layer.label), renderers=[])
         entry = self._entries[layer.key]
-        made = [self._glyphs[name] for name in self._glyphs if name[0] == layer.key]
-        new = [glyph for glyph in made if glyph not in entry.renderers]
-        for glyph in new:
+        if layer.kind not in TEXTS:
+            samples = [new_sample(self._figure, glyph) for glyph in made]
+            if not entry.renderers:
+                samples[0].on_change("visible", partial(self._turned, layer.key))
+            entry.renderers = [*entry.renderers, *samples]
+        for glyph in (*made, *entry.renderers):
             glyph.visible = not covers(self._hidden, layer.key)
-            glyph.on_change("visible", partial(self._turned, layer.key))
-        entry.renderers = [*entry.renderers, *new]
+            glyph.tags = [layer.key]
 
     def _turned(self, key: str, attr: str, old: bool, visible: bool) -> None:
-        """The user clicked on a series' entry, and the browser hid one of its glyphs."""
+        """The user clicked on a series' entry, and the browser hid what it names."""
         if visible == covers(self._hidden, key):
             self.hide(turned(self._hidden, key, not visible))
             if self._hide is not None:
@@ -165,6 +168,9 @@ class LivePlot(pn.viewable.Viewer):
         for key, text in labels.items():
             if self._entries[key].label.value != text:
                 self._entries[key].label = value(text)
+                for name, glyph in self._glyphs.items():
+                    if name[0] == key:
+                        glyph.name = text
         entries = [self._entries[key] for key in labels]
         if self._legend.items != entries:
             self._legend.items = entries

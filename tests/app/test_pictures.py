@@ -58,7 +58,8 @@ def test_what_the_user_hid_stays_hidden_when_new_numbers_come(plot):
         glyph.visible = False
     live.draw(plot)
     assert not any(glyph.visible for glyph in live._entries["ReversibleHeun"].renderers)
-    assert len(live._entries["ReversibleHeun"].renderers) == 4
+    drawn = [glyph for (key, _), glyph in live._glyphs.items() if key == "ReversibleHeun"]
+    assert len(drawn) == 4 and not any(glyph.visible for glyph in drawn)
 
 
 def test_hiding_a_series_is_told_and_holds_for_glyphs_that_come_later(plot):
@@ -69,6 +70,7 @@ def test_hiding_a_series_is_told_and_holds_for_glyphs_that_come_later(plot):
     live.hide(frozenset({"RK4"}))
     live.draw(plot)
     assert not any(glyph.visible for glyph in live._entries["RK4"].renderers)
+    assert not live._glyphs["RK4", "curve"].visible
     assert told == []
     # What BokehJS does when a legend's entry is clicked.
     for glyph in live._entries["EES25"].renderers:
@@ -76,6 +78,7 @@ def test_hiding_a_series_is_told_and_holds_for_glyphs_that_come_later(plot):
     for glyph in live._entries["RK4"].renderers:
         glyph.visible = True
     assert told == [("EES25", True), ("RK4", False)]
+    assert live._glyphs["RK4", "curve"].visible and not live._glyphs["EES25", "curve"].visible
 
 
 def test_time_runs_through_curves_and_not_through_lines_that_hold_at_all_times():

@@ -60,7 +60,7 @@ _WATCH = """() => {
 }"""
 _WAIT = "() => { watch.took = new Promise((done) => { watch.done = done }) }"
 _UPDATE = """([points, trial]) => {
-  const renderers = watch.view.model.renderers
+  const renderers = watch.view.model.renderers.filter((r) => r.name === 'moving')
   const arrays = renderers.map((_, curve) => {
     const x = new Float32Array(points), y = new Float32Array(points)
     for (let i = 0; i < points; i++) {
@@ -79,7 +79,9 @@ _UPDATE = """([points, trial]) => {
 def _floor_page(browser, size, folder):
     made = figure(width=size[0], height=size[1], tools="pan,box_zoom,wheel_zoom,hover")
     for curve in range(CURVES):
-        made.line([0.0, 10.0], [0.0, 0.0], line_width=2, color="#5a69f0", legend_label=f"{curve}")
+        made.line([0.0, 10.0], [0.0, 0.0], line_width=2, color="#5a69f0", name="moving")
+        # A legend that shows what moves is built again for each assignment of numbers.
+        made.line([np.nan], [np.nan], line_width=2, color="#5a69f0", legend_label=f"{curve}")
     made.y_range.update(start=-2.0, end=2.0)
     path = pathlib.Path(folder) / "floor.html"
     path.write_text(file_html(made, INLINE, "floor"))

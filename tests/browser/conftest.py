@@ -201,7 +201,8 @@ _FIGURES = """() => {
       .filter((m) => m.type === 'Legend')[0]
     const items = legend.items.filter((item) => item.visible)
     for (const item of items) {
-      const line = item.renderers.filter((r) => r.glyph.type === 'Line')[0]
+      const named = figure.renderers.filter((r) => r.name === item.label.value)
+      const line = named.filter((r) => r.glyph.type === 'Line')[0]
       if (line && line.visible) {
         const data = line.data_source.data
         curves[item.label.value] = Array.from(data.x, (x, i) => [x, data.y[i]])

@@ -36,7 +36,7 @@ _SHOWN = """() => {
   const figures = [...Bokeh.documents[0]._all_models.values()].filter((m) => m.type === 'Figure')
   return figures.map((m) => Bokeh.index.find_one(m))
     .filter((v) => v && v.el.getBoundingClientRect().width > 0)
-    .flatMap((v) => v.model.renderers.filter((r) => r.glyph.type === 'Line'))
+    .flatMap((v) => v.model.renderers.filter((r) => r.name && r.glyph.type === 'Line'))
     .map((r) => r.view.indices.count / r.data_source.data.x.length)
 }"""
 
