@@ -158,8 +158,8 @@ class Explorer(pn.viewable.Viewer):
 
     def draw(self, experiment: Experiment, report: Report) -> None:
         """Draws a report on its page."""
-        # One message for all of it: a picture is painted once.
-        with hold():
+        # One message for all of it, and one look at all models: a picture is painted once.
+        with hold(freeze=True):
             self.pages[experiment.view].draw(experiment, report)
             if experiment.question is self.study.experiment.question:
                 self._tell(report)

@@ -1,5 +1,6 @@
 """What Panel and Bokeh do before they answer, and need not: a slider waits for all of it."""
 
+import gc
 import sys
 
 import panel as pn
@@ -16,11 +17,13 @@ def answer_at_once() -> None:
       message waits until the one before is acknowledged, which a browser does after 40 ms.
     - Panel keeps one flag of being busy for all sessions, in milliseconds for each event of
       anybody, and patches it into every page. What we compute says so on its own page.
+    - What has been imported by now stays: collecting garbage need not look at it again.
     - A thread that computes lets go of Python after 5 ms; 1 ms keeps the others lively.
     """
     Syncable._debounce = 0
     state = type(pn.state)
     state._add_busy_event = state._remove_busy_event = lambda self, event_id: None
+    gc.freeze()
     sys.setswitchinterval(1e-3)
     if not hasattr(WSHandler.open, "at_once"):
         WSHandler.open = _opened(WSHandler.open)
