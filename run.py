@@ -54,12 +54,8 @@ def main() -> int:
         return call("-m", "tests.benchmarks", *how)
     if arguments:
         return call("-m", "pytest", *arguments)
-    # A file of tests is one job; four of them compile at a time at most, each in 3 GB or so. The
-    # browser has the machine to itself: it shows what a user would see.
-    workers = str(min(4, os.cpu_count() or 1))
-    return call("-m", "pytest", "-n", workers, "--ignore", "tests/browser") or call(
-        "-m", "pytest", "tests/browser"
-    )
+    # A file of tests is one job; four of them compile at a time at most, each in 3 GB or so.
+    return call("-m", "pytest", "-n", str(min(4, os.cpu_count() or 1)))
 
 
 def install(extras: set[str]) -> None:
