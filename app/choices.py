@@ -84,6 +84,9 @@ class Choices(pn.viewable.Viewer):
                     value = min(widget.options.values(), key=lambda mark: abs(mark - value))
                 if widget.value != value:
                     widget.value = value
+                if isinstance(choice, Number) and choice.matters:
+                    other, wanted = choice.matters
+                    widget.visible = self._study.experiment.choice(other) == wanted
         finally:
             self._following = was
 

@@ -22,12 +22,16 @@ from ees.results import Plot
 
 
 _LEGEND_COLUMNS = 5
-# As many entries stand side by side as the longest of them lets.
+# As many entries stand side by side as the longest of them lets; where that makes many rows, the
+# figure grows, and the plot in it keeps its height.
 _LEGEND = """
 const longest = Math.max(8, ...legend.items.map((item) => item.label.value.length))
 const fit = Math.floor(figure.inner_width / (60 + 7 * longest))
 const columns = Math.max(1, Math.min(most, fit))
 if (legend.ncols != columns) legend.ncols = columns
+const rows = Math.ceil(legend.items.length / columns)
+const grown = height + 20 * Math.max(0, rows - 2)
+if (figure.height != grown) figure.height = grown
 """
 # The legend itself hides the samples that it shows.
 _HIDE = """
@@ -111,7 +115,8 @@ def new_figure(blank: Plot):
         margin=2,
     )
     made.add_layout(legend, "above")
-    fit = CustomJS(args={"figure": made, "legend": legend, "most": _LEGEND_COLUMNS}, code=_LEGEND)
+    size = {"most": _LEGEND_COLUMNS, "height": made.height}
+    fit = CustomJS(args={"figure": made, "legend": legend, **size}, code=_LEGEND)
     made.js_on_change("inner_width", fit)
     legend.js_on_change("items", fit)
     legend.js_on_event(LegendItemClick, CustomJS(args={"figure": made}, code=_HIDE))

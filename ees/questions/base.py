@@ -35,6 +35,8 @@ class Number:
 
     - `label`: for people; `low`, `high`: the closed range; `whole`: whether it is an integer.
     - `log`: whether equal ratios of it are equally far apart.
+    - `matters`: the name of another choice and the value of it without which this number means
+      nothing, if there is one.
     """
 
     label: str
@@ -43,6 +45,7 @@ class Number:
     high: float
     whole: bool = False
     log: bool = False
+    matters: tuple[str, str] | None = None
 
     def allowed(self) -> str:
         """What `holds` takes, in words."""

@@ -14,6 +14,7 @@ from ees.schemes import SCHEMES
 
 
 _SECTIONS = dict(zip(("real", "imaginary", "diagonal", "across"), CROSS_SECTIONS))
+_ANGLE = {"low": -180.0, "high": 180.0, "whole": True, "matters": ("section", "angles")}
 CHOICES = {
     "section": Choice(
         "Cross-section",
@@ -36,8 +37,8 @@ CHOICES = {
         "Noise axis b",
         {"deviation": "μ√h, as drawn in the paper", "variance": "μ²h, as its axis says"},
     ),
-    "drift_angle": Number("Angle of λ in degrees", 180.0, -180.0, 180.0, whole=True),
-    "noise_angle": Number("Angle of μ in degrees", 0.0, -180.0, 180.0, whole=True),
+    "drift_angle": Number("Angle of λ in degrees", 180.0, **_ANGLE),
+    "noise_angle": Number("Angle of μ in degrees", 0.0, **_ANGLE),
 }
 _COLUMNS, _ROWS = 141, 113
 # EES(2,7) is stable beyond the published windows.
