@@ -175,9 +175,8 @@ class Experiment:
 
     def problem(self, name: str, steps: int) -> Problem:
         """What `ees.solve` takes, for one of the schemes in so many steps (an array, traced)."""
-        field, driver, y0 = _conditions(*self._setting(), self.precision)
-        steps = jnp.asarray(steps, jnp.int32)
-        return Problem(field, self.scheme(name), driver.with_steps(steps), y0)
+        field, driver, y0 = _at(int(steps), *self._setting(), self.precision)
+        return Problem(field, self.scheme(name), driver, y0)
 
     def reference(self) -> np.ndarray:
         """`(LATTICE + 1, dim)`: the exact solution on the same path, or RK4 on the lattice."""
@@ -282,6 +281,13 @@ def _conditions(name, parameters, horizon, seed, hurst, precision):
         # Values in the same driver: another Hurst index compiles nothing.
         driver = eqx.tree_at(lambda d: d.values, driver, rough.values)
     return cast(model.field), cast(driver), cast(model.y0)
+
+
+@lru_cache(maxsize=256)
+def _at(steps: int, *setting):
+    """The conditions in so many steps: all schemes share them."""
+    field, driver, y0 = _conditions(*setting)
+    return field, driver.with_steps(jnp.asarray(steps, jnp.int32)), y0
 
 
 @lru_cache(maxsize=64)
