@@ -89,6 +89,17 @@ class Growth(eqx.Module):
         return self.rate * y
 
 
+@pytest.mark.parametrize("noise", ["additive", "scalar", "diagonal", "general"])
+def test_the_implicit_midpoint_rule_finds_the_derivatives_by_a_short_path(problem, noise):
+    # By every point of the path at once it solves for as many unknowns: tests/test_matrix.py
+    # has longer paths, and leaves this part out.
+    field, driver, y0 = problem(noise, 4)
+    found, wanted = gradients(field, driver, y0, ees.ImplicitMidpoint(), 3, 4)
+    assert len(found) == 3 and found[1].size > 2
+    for part, right in zip(found, wanted):
+        assert relative(part, right) < 1e-10
+
+
 def test_it_approximates_the_gradient_of_the_exact_solution(slope):
     # y = y0 e^(w t): the derivatives of y(T) by w, T and y0 in closed form.
     w, horizon, y0 = 0.7, 1.5, 1.2
