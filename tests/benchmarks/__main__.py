@@ -11,6 +11,7 @@ import contextlib
 import datetime
 import os
 import pathlib
+import platform
 import subprocess
 import sys
 from importlib import metadata
