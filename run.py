@@ -54,8 +54,12 @@ def main() -> int:
         return call("-m", "tests.benchmarks", *how)
     if arguments:
         return call("-m", "pytest", *arguments)
-    # A file of tests is one job; four of them compile at a time at most, each in 3 GB or so.
-    return call("-m", "pytest", "-n", str(min(4, os.cpu_count() or 1)))
+    # A file of tests is one job; four of them compile at a time at most, each in 3 GB or so. What
+    # a browser shows is waited for, and the machine should have time for it: it comes alone.
+    cores = os.cpu_count() or 1
+    return call("-m", "pytest", "-n", str(min(4, cores)), "--ignore", "tests/browser") or call(
+        "-m", "pytest", "-n", str(min(2, cores)), "tests/browser"
+    )
 
 
 def install(extras: set[str]) -> None:

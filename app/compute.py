@@ -20,11 +20,10 @@ from ees import Experiment, stream
 from ees.results import Report
 
 
-
 def _step_back() -> None:
     # Only Linux has priorities of threads; elsewhere this would be that of the whole process.
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
 
 
 # Two pools, so that nobody's slider waits behind somebody's sweep, nor its browser for a core.

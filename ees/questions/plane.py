@@ -149,7 +149,9 @@ def _eigenvalues(experiment) -> tuple[list[Series], list[str], str]:
         h = experiment.horizon / experiment.steps_of(name)
         places[name] = found * h / scale(experiment, name)
         outside[name] = falls & (growth_of(scheme, found * h) > 1 + _ROUND_OFF)
-        sentences.append(_sentence(label(name), h, criticals[name], outside[name].sum(), falls.sum()))
+        sentences.append(
+            _sentence(label(name), h, criticals[name], outside[name].sum(), falls.sum())
+        )
     # What was never inside a domain, however small the step, does not leave it.
     barren = [name for name, critical in criticals.items() if critical == 0]
     left = {name: marks & (name not in barren) for name, marks in outside.items()}

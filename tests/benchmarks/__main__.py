@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import datetime
 import os
-import pathlib
 import platform
 import subprocess
 import sys

@@ -150,7 +150,8 @@ def _summary(times) -> dict:
 
 def measure() -> dict:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        server, browser = Server(pathlib.Path(folder)), launched(playwright)
+        served = pathlib.Path(folder)
+        server, browser = Server(served, served / "programs"), launched(playwright)
         try:
             return _measure(browser, server, folder)
         finally:
