@@ -5,7 +5,8 @@ import jax
 
 # The time of these tests is that of compiling many small programs. XLA's emitters written in
 # MLIR take half of it, and dividing a program for several threads a quarter of the rest; they
-# change neither memory nor, but for the last bit, values. XLA reads its flags once; a child process, such as the app's server, compiles as users do.
+# change neither memory nor, but for the last bit, values. XLA reads its flags once; a child
+# process, such as the app's server, compiles as users do.
 _flags = os.environ.get("XLA_FLAGS")
 _quick = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 os.environ["XLA_FLAGS"] = f"{_flags or ''} {_quick}"
