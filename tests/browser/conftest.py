@@ -62,13 +62,15 @@ class Server:
     @property
     def complaints(self) -> list[str]:
         """Lines of the log that a healthy server does not write."""
-        # A tab that was closed while a message was on its way.
+        # Of a tab that was closed while a message was on its way, Panel or Tornado tells.
         late = (
             r"^.*Task exception was never retrieved\n(?:(?!\d{4}-).*\n)*?.*WebSocketClosedError\n"
         )
         log = re.sub(late, "", self.log, flags=re.MULTILINE)
         bad = re.compile(r"traceback|error|exception|\bwarn|\b[EW]-1\d{3}\b", re.IGNORECASE)
-        known = re.compile(r"Compiling|Finished|compiling|WARNING:jax|jax\._src")
+        known = re.compile(
+            r"as connection was closed|Compiling|Finished|compiling|WARNING:jax|jax\._src"
+        )
         return [line for line in log.splitlines() if bad.search(line) and not known.search(line)]
 
     def stop(self) -> None:
