@@ -22,6 +22,7 @@ from ees.results import Plot
 
 
 _LEGEND_COLUMNS = 5
+_SAMPLE = 42
 # As many entries stand side by side as the longest of them lets; where that makes many rows, the
 # figure grows, and the plot in it keeps its height.
 _LEGEND = """
@@ -33,6 +34,8 @@ const rows = Math.ceil(legend.items.length / columns)
 const grown = height + 20 * Math.max(0, rows - 2)
 if (figure.height != grown) figure.height = grown
 """
+# panel-material-ui makes samples so short that one cannot tell dashes from dots.
+_LENGTHEN = "if (legend.glyph_width != width) legend.glyph_width = width"
 # The legend itself hides the samples that it shows.
 _HIDE = """
 const [{tags, visible}] = cb_obj.item.renderers
@@ -109,7 +112,7 @@ def new_figure(blank: Plot):
         label_text_font_size="0.8em",
         border_line_alpha=0,
         background_fill_alpha=0,
-        glyph_width=42,
+        glyph_width=_SAMPLE,
         spacing=6,
         padding=2,
         margin=2,
@@ -119,6 +122,8 @@ def new_figure(blank: Plot):
     fit = CustomJS(args={"figure": made, "legend": legend, **size}, code=_LEGEND)
     made.js_on_change("inner_width", fit)
     legend.js_on_change("items", fit)
+    sample = CustomJS(args={"legend": legend, "width": _SAMPLE}, code=_LENGTHEN)
+    legend.js_on_change("glyph_width", sample)
     legend.js_on_event(LegendItemClick, CustomJS(args={"figure": made}, code=_HIDE))
     return made
 

@@ -185,15 +185,19 @@ def test_during_a_long_run_another_session_answers(app):
     assert running.is_visible()
 
 
-def test_a_click_in_the_legend_hides_a_curve_and_the_light_goes_out_in_place(app):
+def test_the_light_goes_out_in_place_and_the_legend_shows_dashes(app):
     page = app("?steps=60")
     page.settled()
     assert "Reversible Heun" in page.curves()
+    samples = """[...Bokeh.documents[0]._all_models.values()]
+      .filter((m) => m.type === "Legend").every((legend) => legend.glyph_width === 42)"""
+    page.until(lambda: page.page.evaluate(samples))
     page.page.get_by_label("Toggle theme").click()
     dark = "Array.from(Bokeh.documents[0]._all_models.values()).filter(m => m.type == 'LinearAxis')"
     page.until(lambda: page.page.evaluate(f"{dark}[0].axis_label_text_color") == "#fff")
     assert page.slider("Step size h").get_attribute("aria-valuetext") == "0.1667"
     assert len(page.curves()) == 4
+    page.until(lambda: page.page.evaluate(samples))
 
 
 def test_the_state_of_an_experiment_is_one_line_of_json(app):
