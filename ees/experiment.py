@@ -283,7 +283,7 @@ def _conditions(name, parameters, horizon, seed, hurst, precision):
     return cast(model.field), cast(driver), cast(model.y0)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _at(steps: int, *setting):
     """The conditions in so many steps: all schemes share them."""
     field, driver, y0 = _conditions(*setting)
