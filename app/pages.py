@@ -37,10 +37,8 @@ class Page(pn.viewable.Viewer):
             sizing_mode="stretch_width",
         )
         self._parts.param.watch(self._turn, "active")
-        alone = len(self._sections) == 1
-        shown = self._sections[next(iter(view.parts))] if alone else self._parts
         self._layout = pmui.Column(
-            pmui.Typography(view.question, variant="h5"), shown, sizing_mode="stretch_width"
+            pmui.Typography(view.question, variant="h5"), self._parts, sizing_mode="stretch_width"
         )
         self._follow()
         study.param.watch(lambda event: self._follow(), "experiment")

@@ -108,9 +108,8 @@ def _exits(scheme, rays) -> Float[np.ndarray, "..."]:
     # (Markov's inequality); an implicit scheme may never leave it.
     furthest = 1e3 if degree is None else 2.0 * degree**2 + 1.0
     radii = np.concatenate([[0.0], np.geomspace(1e-6, furthest, 360)])
-    most = 1 + max(
-        1e-12, 2 * float(jnp.finfo(jnp.result_type(float)).eps)
-    )  # more than round-off is growth
+    # More than round-off is growth.
+    most = 1 + max(1e-12, 2 * float(jnp.finfo(jnp.result_type(float)).eps))
     outside = linear_stability(scheme, radii[1:, None, None] * rays) > most
     first = outside.argmax(axis=0)
     low, high = radii[first], radii[first + 1]
