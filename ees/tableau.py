@@ -58,6 +58,52 @@ class Tableau(eqx.Module):
         return len(self.b)
 
 
+class Moves(eqx.Module):
+    """A tableau whose stages are the ones before, moved on: a Shu-Osher form.
+
+    $Y_l = Y_{l-1} + \\sum_{j<l} \\gamma_{lj} (Y_j - Y_{j-1}) + \\beta_l f(Y_{l-1}) \\cdot dX$ with
+    $Y_0 = y_n, Y_s = y_{n+1}$; stage $l$ is evaluated at $t + c_l\\,dt$. No slope outlives its
+    stage. Where the last move alone counts, two states are kept: that is the 2N form.
+
+    - `earlier`: for each stage the weights $\\gamma$ of as many of the last moves as count.
+    - `own`: `(stages,)`, $\\beta$; `c`: `(stages,)`. All dimensionless.
+
+    **Reference:** Shu and Osher (1988), who combine the states themselves. Combined by their
+    differences, a state at rest stays at rest in any precision.
+    """
+
+    earlier: tuple[np.ndarray, ...]
+    own: np.ndarray
+    c: np.ndarray
+
+    @property
+    def round_off(self) -> float:
+        """How many rounding errors of a state add up in a step; `stages` where slopes are added."""
+        # What each stage's error is worth at the end, from the last stage to the first.
+        worth = np.ones(len(self.own))
+        for stage in range(len(self.own) - 1, 0, -1):
+            weights = self.earlier[stage]
+            worth[stage - len(weights) : stage] += worth[stage] * weights
+        return float(np.abs(worth).sum())
+
+
+def moves(tableau: Tableau) -> Moves | None:
+    """A tableau as moves; `None` if a stage does not use the evaluation just before it."""
+    rows = np.vstack([tableau.a[1:], tableau.b])  # row l: the weights of the stages in Y_{l+1}
+    own = np.diagonal(rows).copy()
+    if (np.abs(own) < _SINGULAR * np.abs(rows).max()).any():
+        return None
+    weights = np.diff(rows, axis=0, prepend=0)
+    earlier = np.linalg.solve(weights.T, np.tril(weights, -1).T).T
+    earlier[np.abs(earlier) < 1e-12 * max(1.0, np.abs(earlier).max())] = 0
+    kept = []
+    for stage, row in enumerate(earlier):
+        # One at least: a member of a family in which it is zero is the same program.
+        first = min([stage - 1, *np.flatnonzero(row[:stage])])
+        kept.append(row[max(0, first) : stage])
+    return Moves(tuple(kept), own, tableau.c)
+
+
 class LowStorage(eqx.Module):
     """The Williamson 2N form of a tableau: two registers, whatever the number of stages.
 
@@ -79,30 +125,14 @@ def low_storage(tableau: Tableau) -> LowStorage | None:
 
     **Arguments:** `tableau`: any explicit tableau.
 
-    **Returns:** a `LowStorage` whose stages equal the tableau's to round-off, or `None`. Found
-    by unwinding $B_l = a_{l+1,l}$ (and $b_s$) and checking that the recurrence gives back every
-    coefficient.
+    **Returns:** a `LowStorage` whose stages equal the tableau's to round-off, or `None`. It is
+    the form as moves where only the last one counts, $\\gamma_l B_{l-1} = A_l B_l$.
     """
-    stages = tableau.stages
-    rows = np.vstack([tableau.a[1:], tableau.b])  # row l: the weights of the stages in Y_{l+1}
-    big_b = np.diagonal(rows).copy()
-    big_a = np.zeros(stages)
-    scale = np.abs(rows).max()
-    for stage in range(1, stages):
-        gained = rows[stage, stage - 1] - rows[stage - 1, stage - 1]
-        if abs(big_b[stage]) < _SINGULAR * scale:
-            return None
-        big_a[stage] = gained / big_b[stage]
-    rebuilt = np.zeros((stages, stages))
-    increment, position = np.zeros(stages), np.zeros(stages)
-    for stage in range(stages):
-        increment = big_a[stage] * increment
-        increment[stage] += 1.0
-        position = position + big_b[stage] * increment
-        rebuilt[stage] = position
-    if not np.allclose(rebuilt, rows, rtol=0, atol=1e-12 * max(1.0, scale)):
+    form = moves(tableau)
+    if form is None or any(len(weights) > 1 for weights in form.earlier):
         return None
-    return LowStorage(big_a, big_b, tableau.c)
+    last = np.concatenate(form.earlier)
+    return LowStorage(np.append(0.0, last * form.own[:-1] / form.own[1:]), form.own, form.c)
 
 
 def ees25(x: float = 1 / 10) -> Tableau:

@@ -30,7 +30,7 @@ def _family(name):
     """What schemes that share their programs have in common: so many stages, in one form."""
     scheme = ees.SCHEMES[name]()
     if isinstance(scheme, ees.RungeKutta):
-        return f"{scheme.evaluations}-{scheme._registers is None}"
+        return f"{scheme.evaluations}-{jax.tree.map(len, scheme._moves)}"
     return name
 
 

@@ -8,22 +8,23 @@ The step back is the same step with $-dX$.
 import equinox as eqx
 
 from ees import tableau as tableaux
-from ees._pytree import add_scaled, scale
+from ees._pytree import add, add_scaled, scale, subtract
 from ees.schemes.base import AbstractScheme
-from ees.tableau import LowStorage, Tableau, ees25, ees27, low_storage
+from ees.tableau import Moves, Tableau, ees25, ees27, moves
 
 
 class RungeKutta(AbstractScheme):
     """An explicit Runge-Kutta scheme from its tableau.
 
-    A tableau with a 2N form runs in it, in two registers; others keep their stages.
+    A tableau runs as moves, where that leaves no more round-off than slopes added one by one: no
+    slope is needed twice, and with a 2N form two states are kept. Others keep their slopes.
 
     - `tableau`: a `Tableau`.
     - `name`: a label for messages and legends.
     """
 
     tableau: Tableau
-    _registers: LowStorage | None
+    _moves: Moves | None
     name: str = eqx.field(static=True)
     shared: int = eqx.field(static=True, init=False, default=1)
     algebraic: bool = eqx.field(static=True, init=False, default=False)
@@ -32,7 +33,8 @@ class RungeKutta(AbstractScheme):
         if not isinstance(tableau, Tableau):
             raise ValueError(f"tableau={tableau!r}: it must be an ees.Tableau(a, b).")
         self.tableau = tableau
-        self._registers = low_storage(tableau)
+        form = moves(tableau)
+        self._moves = None if form is None or form.round_off > tableau.stages else form
         self.name = name
 
     @property
@@ -50,9 +52,9 @@ class RungeKutta(AbstractScheme):
         return field.coefficients(t, state)
 
     def advance(self, field, t, state, begun, dx):
-        if self._registers is None:
-            return self._stages_kept(field, t, state, begun, dx)
-        return self._two_registers(field, t, state, begun, dx)
+        if self._moves is None:
+            return self._slopes_kept(field, t, state, begun, dx)
+        return self._moved_on(field, t, state, begun, dx)
 
     def retreat(self, field, t, state, begun, dx):
         return self.advance(field, t + dx.dt, state, begun, -dx)
@@ -60,16 +62,19 @@ class RungeKutta(AbstractScheme):
     def value(self, state):
         return state
 
-    def _two_registers(self, field, t, y, begun, dx):
-        form = self._registers
-        delta = field.contract(begun, dx)
-        y = add_scaled(y, form.b[0], delta)
-        for a, b, c in zip(form.a[1:], form.b[1:], form.c[1:]):
-            delta = add_scaled(field(t + scale(c, dx.dt), y, dx), a, delta)
-            y = add_scaled(y, b, delta)
-        return y
+    def _moved_on(self, field, t, y, begun, dx):
+        form = self._moves
+        states = [y, add_scaled(y, form.own[0], field.contract(begun, dx))]
+        for weights, own, c in zip(form.earlier[1:], form.own[1:], form.c[1:]):
+            y = states[-1]
+            move = scale(own, field(t + scale(c, dx.dt), y, dx))
+            lasts = states[-len(weights) - 1 :]
+            for weight, before, after in zip(weights, lasts, lasts[1:]):
+                move = add_scaled(move, weight, subtract(after, before))
+            states.append(add(y, move))
+        return states[-1]
 
-    def _stages_kept(self, field, t, y, begun, dx):
+    def _slopes_kept(self, field, t, y, begun, dx):
         a, b, c = self.tableau.a, self.tableau.b, self.tableau.c
         slopes = [field.contract(begun, dx)]
         for stage in range(1, self.tableau.stages):
