@@ -38,6 +38,11 @@ class AbstractField(eqx.Module):
     def __call__(self, t, y, dx: Increment) -> PyTree[Array]:
         return self.contract(self.coefficients(t, y), dx)
 
+    @property
+    def lanes(self) -> bool:
+        """Whether the last axis of a state counts paths."""
+        return False
+
     def finite(self, y: PyTree[Array]) -> Bool[Array, "..."]:
         """Whether a value is finite in every entry: a scalar; of many paths, one for each."""
         return all_finite(y)
@@ -209,6 +214,10 @@ class Abreast(AbstractField):
     def of(cls, field: AbstractField, axis: int = -1) -> "Abreast":
         """Paths of one and the same equation."""
         return cls(*eqx.partition(field, lambda _: False), axis)
+
+    @property
+    def lanes(self):
+        return self.axis == -1
 
     def coefficients(self, t, y):
         def one(own, y):

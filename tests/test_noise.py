@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import ees
-from ees.drivers.threefry import normals, words
+from ees.drivers.threefry import fold_in, normals, words
 
 
 KEY = jr.key(7)
@@ -20,7 +20,7 @@ def _theirs(key, i, size, dtype):
 def test_the_bits_are_those_of_jax_random(dtype, partitionable):
     sizes = (0, 1, 7, 64)
     with jax.threefry_partitionable(partitionable):
-        ours = jax.jit(lambda key, i: [normals(key, i, [n], [dtype])[0] for n in sizes])
+        ours = jax.jit(lambda key, i: [normals(fold_in(key, i), [n], [dtype])[0] for n in sizes])
         theirs = jax.jit(lambda key, i: [_theirs(key, i, n, dtype) for n in sizes])
         for key in (jr.key(0), jr.key(2**40 + 5)):
             for i in (0, 12345, -1, 2**31 - 1):
@@ -33,21 +33,21 @@ def test_the_bits_are_those_of_jax_random(dtype, partitionable):
 def test_each_leaf_of_a_tree_has_the_bits_of_its_own_key(partitionable):
     kinds = [np.dtype("float32"), np.dtype("float64"), np.dtype("float64")]
     with jax.threefry_partitionable(partitionable):
-        found = jax.jit(lambda i: normals(KEY, i, [3, 1, 4], kinds))(jnp.asarray(5))
+        found = jax.jit(lambda i: normals(fold_in(KEY, i), [3, 1, 4], kinds))(jnp.asarray(5))
         keys = jr.split(jr.fold_in(KEY, 5), 3)
         for leaf, key, size, dtype in zip(found, keys, [3, 1, 4], kinds):
             np.testing.assert_array_equal(leaf, jr.normal(key, (size,), dtype))
 
 
 def test_a_key_without_a_type_is_the_same_key():
-    [found] = normals(jr.PRNGKey(3), 5, [7], [np.dtype("float32")])
+    [found] = normals(fold_in(jr.PRNGKey(3), 5), [7], [np.dtype("float32")])
     np.testing.assert_array_equal(found, _theirs(jr.key(3), 5, 7, np.float32))
 
 
 def test_many_steps_and_many_keys_are_drawn_at_once_with_the_same_bits():
     keys = jr.split(jr.key(1), 5)
     steps = jnp.arange(4)
-    [found] = normals(words(keys), steps, [3], [np.dtype("float64")])
+    [found] = normals(fold_in(words(keys), steps), [3], [np.dtype("float64")])
     assert found.shape == (3, 4, 5)
     for i in range(4):
         for path in range(5):
@@ -56,7 +56,7 @@ def test_many_steps_and_many_keys_are_drawn_at_once_with_the_same_bits():
 
 def test_half_precision_and_other_generators_are_left_to_jax_random():
     for key, dtype in ((KEY, jnp.dtype("bfloat16")), (jr.key(1, impl="rbg"), np.dtype("float32"))):
-        [found] = normals(key, 3, [4], [dtype])
+        [found] = normals(fold_in(key, 3), [4], [dtype])
         np.testing.assert_array_equal(found, _theirs(key, 3, 4, dtype))
 
 

@@ -1,9 +1,10 @@
 """Loops over the steps of a driver, whose increments are drawn before they are used.
 
 An increment that is drawn where it is used is drawn again in every consumer: XLA fuses the chain
-of operations into each. Carried from one step to the next it is drawn once. For small systems
-even that chain, run for a handful of numbers, is longer than a step, and several steps are drawn
-at once, side by side in the vector unit.
+of operations into each. Carried from one step to the next it is drawn once. What many numbers
+of a draw have in common, the key of their step, is its seed, and carried one step longer. For small
+systems even a draw of a handful of numbers is longer than a step, and several steps are drawn at
+once, side by side in the vector unit.
 """
 
 import jax, jax.numpy as jnp, jax.tree_util as jtu
@@ -13,16 +14,14 @@ from jaxtyping import Array, PyTree
 from ees.drivers import AbstractDriver
 
 
-def stock(driver: AbstractDriver, i) -> PyTree[Array]:
-    """What `forwards` or `backwards` needs to have drawn when it begins with step `i`."""
-    if driver.together == 1:
-        return driver.draw(i)
+def stock(driver: AbstractDriver, i, onward: int = 1) -> PyTree[Array]:
+    """What `forwards` needs to have drawn when it begins with step `i`; `backwards`: onward -1."""
     number = _whole(i, driver)
-    steps = number * driver.together + jnp.arange(driver.together, dtype=jnp.int32)
-    return driver.draw(steps)
+    now, following = _steps(driver, number), _steps(driver, number + onward)
+    return driver.seed(following), driver.draw(now, driver.seed(now))
 
 
-def forwards(driver: AbstractDriver, start, end, drawn, carry, step):
+def forwards(driver: AbstractDriver, start, end, ahead, carry, step):
     """Runs `carry = step(i, dx, carry)` for the steps from `start` up to `end`, without it.
 
     **Returns:** what is drawn for step `end`, and the carry.
@@ -30,22 +29,23 @@ def forwards(driver: AbstractDriver, start, end, drawn, carry, step):
     if driver.together == 1:
 
         def single(i, carry):
-            drawn, carry = carry
-            return driver.draw(i + 1), step(i, driver.drawn(drawn), carry)
+            ahead, carry = carry
+            return _next(driver, ahead, i, 1), step(i, driver.drawn(ahead[1]), carry)
 
-        return jax.lax.fori_loop(start, end, single, (drawn, carry))
+        return jax.lax.fori_loop(start, end, single, (ahead, carry))
 
     def turn(carry):
-        i, drawn, carry = carry
-        last = jnp.minimum(end, (_whole(i, driver) + 1) * driver.together)
-        carry = jax.lax.fori_loop(i, last, _stocked(driver, drawn, step), carry)
-        drawn = _restock(driver, _offset(last, driver) == 0, last, drawn)
-        return last, drawn, carry
+        i, ahead, carry = carry
+        number = _whole(i, driver)
+        last = jnp.minimum(end, (number + 1) * driver.together)
+        carry = jax.lax.fori_loop(i, last, _stocked(driver, ahead[1], step), carry)
+        ahead = _restock(driver, _offset(last, driver) == 0, ahead, number, 1)
+        return last, ahead, carry
 
-    return jax.lax.while_loop(lambda c: c[0] < end, turn, (start, drawn, carry))[1:]
+    return jax.lax.while_loop(lambda c: c[0] < end, turn, (start, ahead, carry))[1:]
 
 
-def backwards(driver: AbstractDriver, start, end, drawn, carry, step):
+def backwards(driver: AbstractDriver, start, end, ahead, carry, step):
     """Runs `carry = step(i, dx, carry)` for the steps from `end`, without it, down to `start`.
 
     **Returns:** what is drawn for step `start - 1`, and the carry.
@@ -53,21 +53,35 @@ def backwards(driver: AbstractDriver, start, end, drawn, carry, step):
     if driver.together == 1:
 
         def single(j, carry):
-            drawn, carry = carry
+            ahead, carry = carry
             i = end - 1 - j
-            return driver.draw(i - 1), step(i, driver.drawn(drawn), carry)
+            return _next(driver, ahead, i, -1), step(i, driver.drawn(ahead[1]), carry)
 
-        return jax.lax.fori_loop(0, end - start, single, (drawn, carry))
+        return jax.lax.fori_loop(0, end - start, single, (ahead, carry))
 
     def turn(carry):
-        last, drawn, carry = carry
-        first = jnp.maximum(start, _whole(last - 1, driver) * driver.together)
-        forward = _stocked(driver, drawn, step)
+        last, ahead, carry = carry
+        number = _whole(last - 1, driver)
+        first = jnp.maximum(start, number * driver.together)
+        forward = _stocked(driver, ahead[1], step)
         carry = jax.lax.fori_loop(0, last - first, lambda j, c: forward(last - 1 - j, c), carry)
-        drawn = _restock(driver, _offset(first, driver) == 0, first - 1, drawn)
-        return first, drawn, carry
+        ahead = _restock(driver, _offset(first, driver) == 0, ahead, number, -1)
+        return first, ahead, carry
 
-    return jax.lax.while_loop(lambda c: c[0] > start, turn, (end, drawn, carry))[1:]
+    return jax.lax.while_loop(lambda c: c[0] > start, turn, (end, ahead, carry))[1:]
+
+
+def _steps(driver, number):
+    """A step, or the steps that are drawn together, by their number."""
+    if driver.together == 1:
+        return number
+    return number * driver.together + jnp.arange(driver.together, dtype=jnp.int32)
+
+
+def _next(driver, ahead, number, onward):
+    """What is ahead one turn later: the seed at hand turned into a draw, and another seed."""
+    following = driver.seed(_steps(driver, number + 2 * onward))
+    return following, driver.draw(_steps(driver, number + onward), ahead[0])
 
 
 def _stocked(driver, drawn, step):
@@ -82,8 +96,8 @@ def _stocked(driver, drawn, step):
     return body
 
 
-def _restock(driver, empty, i, drawn):
-    return jax.lax.cond(empty, lambda: stock(driver, i), lambda: drawn)
+def _restock(driver, empty, ahead, number, onward):
+    return jax.lax.cond(empty, lambda: _next(driver, ahead, number, onward), lambda: ahead)
 
 
 # Without the sign that `//` and `%` take care of: no step before the first is used.

@@ -68,6 +68,46 @@ class AbstractAdjoint(eqx.Module):
         return self
 
 
+class Rows(eqx.Module):
+    """The values at the marks, as they are met.
+
+    Where the last axis of a value counts paths, it is the first one here: whoever mapped over
+    paths wants it there, and XLA takes ten times as long to turn a large array as to fill it so.
+    """
+
+    rows: PyTree[Array]
+    lanes: bool = eqx.field(static=True)
+
+    @classmethod
+    def of(cls, value, length: int, lanes: bool) -> "Rows":
+        """Room for so many values like this one."""
+
+        def room(leaf):
+            shape = (leaf.shape[-1], length, *leaf.shape[:-1]) if lanes else (length, *leaf.shape)
+            return jnp.zeros(shape, leaf.dtype)
+
+        return cls(jtu.tree_map(room, value), lanes)
+
+    def put(self, j, value) -> "Rows":
+        write = jax.lax.dynamic_update_index_in_dim
+
+        def one(rows, leaf):
+            return (
+                write(rows, jnp.moveaxis(leaf, -1, 0), j, 1)
+                if self.lanes
+                else write(rows, leaf, j, 0)
+            )
+
+        return Rows(jtu.tree_map(one, self.rows, value), self.lanes)
+
+    @property
+    def values(self) -> PyTree[Array]:
+        """The values, each leaf with a leading axis `(saved,)`."""
+        if not self.lanes:
+            return self.rows
+        return jtu.tree_map(lambda rows: jnp.moveaxis(rows, 0, -1), self.rows)
+
+
 def march(problem, marks, kept=None, keep=None):
     """The forward pass: the same for every adjoint that has a backward pass of its own.
 
@@ -79,9 +119,7 @@ def march(problem, marks, kept=None, keep=None):
     """
     scheme, field, driver, y0 = problem
     state = scheme.init(field, driver.time(0), y0)
-    rows = None
-    if marks.every:
-        rows = jtu.tree_map(lambda leaf: _rows(leaf, len(marks.index)), scheme.value(state))
+    rows = Rows.of(scheme.value(state), len(marks.index), field.lanes)
 
     def step(i, dx, carry):
         state, diverged, kept, rows = carry
@@ -89,28 +127,27 @@ def march(problem, marks, kept=None, keep=None):
             kept = keep(kept, i, state)
         state = scheme.step(field, driver.time(i), state, dx)
         if marks.every:
-            write = jax.lax.dynamic_update_index_in_dim
-            rows = jtu.tree_map(lambda r, v: write(r, v, i + 1, 0), rows, scheme.value(state))
+            rows = rows.put(i + 1, scheme.value(state))
         return state, watch(scheme, field, state, diverged, i), kept, rows
 
     def stretch(carry, at):
-        drawn, carry = forwards(driver, *at, *carry, step)
-        return (drawn, carry), None if marks.every else scheme.value(carry[0])
+        j, start, end = at
+        drawn, (state, diverged, kept, rows) = forwards(driver, start, end, *carry, step)
+        if not marks.every:
+            rows = rows.put(j, scheme.value(state))
+        return (drawn, (state, diverged, kept, rows)), None
 
     zero = jnp.zeros((), jnp.int32)
+    if marks.every:
+        rows = rows.put(0, scheme.value(state))
     carry = stock(driver, zero), (state, watch(scheme, field, state), kept, rows)
     if marks.every:
-        carry, _ = stretch(carry, (zero, marks.index[-1]))
-        values = carry[1][3]
+        carry, _ = stretch(carry, (None, zero, marks.index[-1]))
     else:
-        carry, values = scan(stretch, carry, marks.stretches)
-    state, diverged, kept, _ = carry[1]
-    return values, state, diverged, kept
-
-
-def _rows(first, length):
-    """Room for so many values, the first of which is known."""
-    return jnp.zeros((length, *first.shape), first.dtype).at[0].set(first)
+        numbers = jnp.arange(len(marks.index), dtype=jnp.int32)
+        carry, _ = scan(stretch, carry, (numbers, *marks.stretches))
+    state, diverged, kept, rows = carry[1]
+    return rows.values, state, diverged, kept
 
 
 def watch(scheme, field, state, diverged=NEVER, i=-1) -> Int[Array, "..."]:

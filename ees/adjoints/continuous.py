@@ -112,7 +112,7 @@ def _integrate_backward(values, cotangents, perturbed, problem, marks):
     grads, a = pull(materialise(state_ct, state_like))
     carry, _ = scan(
         stretch,
-        (stock(driver, steps - 1), a, grads),
+        (stock(driver, steps - 1, -1), a, grads),
         (*marks.stretches, values, values_ct),
         reverse=True,
     )

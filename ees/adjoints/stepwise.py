@@ -166,7 +166,7 @@ def _back(problem, perturbed, shared, rest):
     steps = jnp.asarray(driver.steps)
     begun = scheme.begin(field, driver.time(steps), state)
     grads = jtu.tree_map(jnp.zeros_like, wanted)
-    carry = stock(driver, steps - 1), (state, begun, work, state_ct, grads)
+    carry = stock(driver, steps - 1, -1), (state, begun, work, state_ct, grads)
     carry, _ = scan(stretch, carry, (*marks.stretches, values_ct), reverse=True)
     state, _, work, state_ct, grads = carry[1]
 

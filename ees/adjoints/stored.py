@@ -100,8 +100,8 @@ class RecursiveCheckpoint(Stepwise):
                 work = work.put(j - first, state)
                 return scheme.step(field, driver.time(j), state, dx), work
 
-            drawn = stock(driver, first)
-            _, (last, work) = forwards(driver, first, i, drawn, (kept.get(i), work), step)
+            ahead = stock(driver, first)
+            _, (last, work) = forwards(driver, first, i, ahead, (kept.get(i), work), step)
             return work.put(offset, last)
 
         entering = (offset == kept.spacing - 1) | (i == driver.steps - 1)

@@ -83,10 +83,20 @@ class Abreast(AbstractDriver):
     def increment(self, i):
         return Increment(self.dt, self._each(lambda driver: driver.increment(i).dw))
 
-    def draw(self, i):
-        if self.width and jtu.tree_leaves(self.own):
-            return self.driver.with_steps(self.steps).draw(i)
-        return self._each(lambda driver: driver.draw(i))
+    def seed(self, i):
+        if self._at_once:
+            return self.driver.with_steps(self.steps).seed(i)
+        return self._each(lambda driver: driver.seed(i))
+
+    def draw(self, i, seed):
+        if self._at_once:
+            return self.driver.with_steps(self.steps).draw(i, seed)
+        return self._each(lambda driver, seed: driver.draw(i, seed), seed)
+
+    @property
+    def _at_once(self) -> bool:
+        """Whether one draw with many keys is the draw of all."""
+        return bool(self.width and jtu.tree_leaves(self.own))
 
     def drawn(self, draw):
         return Increment(self.dt, self._each(lambda driver, draw: driver.drawn(draw).dw, draw))

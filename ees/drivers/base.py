@@ -50,16 +50,20 @@ class AbstractDriver(eqx.Module):
     def increment(self, i: int | Int[Array, ""]) -> Increment:
         """The increment over step `i`, from `time(i)` to `time(i + 1)`."""
 
-    def draw(self, i: int | Int[Array, ""]) -> PyTree[Array]:
+    def seed(self, i: int | Int[Array, ""]) -> PyTree[Array]:
+        """What of the draw of step `i` is worth computing once, before it; `()` for nothing."""
+        return ()
+
+    def draw(self, i: int | Int[Array, ""], seed: PyTree[Array]) -> PyTree[Array]:
         """What of the increment over step `i` is worth computing once, before it is used.
 
-        Where a driver has a `width`, `i` may be several steps `(count,)`: then each leaf, which
-        is flat but for them, has them as its second axis.
+        Where a driver has a `width`, `i` may be several steps `(count,)`, here and for the seed:
+        then each leaf, which is flat but for them, has them as its second axis.
         """
         return self.increment(i)
 
     def drawn(self, draw: PyTree[Array]) -> Increment:
-        """The increment of which `draw` is a part: `drawn(draw(i))` is `increment(i)`."""
+        """The increment of which `draw` is a part: `drawn(draw(i, seed(i)))` is `increment(i)`."""
         return draw
 
     def laid_out(self) -> "AbstractDriver":
@@ -122,7 +126,7 @@ class Clock(AbstractDriver):
     def increment(self, i):
         return Increment(self.dt)
 
-    def draw(self, i):
+    def draw(self, i, seed):
         return ()
 
     def drawn(self, draw):

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from ees._pytree import add, scale
 from ees.drivers.base import AbstractDriver, Increment, fewer_steps, interval
-from ees.drivers.threefry import Words, normals, words
+from ees.drivers.threefry import Words, fold_in, normals, words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,10 +33,10 @@ class Noise:
         ]
         return jtu.tree_unflatten(self.structure, draws)
 
-    def flat_normal(self, key, i, dtype) -> list[Float[Array, " size"]]:
-        """The standard normals of step `i`, leaf by leaf, not yet in shape."""
+    def flat_normal(self, key, dtype) -> list[Float[Array, " size"]]:
+        """The standard normals of a key, leaf by leaf, not yet in shape."""
         sizes = [math.prod(shape) for shape, _ in self.leaves]
-        return normals(key, i, sizes, [dtype if own is None else own for _, own in self.leaves])
+        return normals(key, sizes, [dtype if own is None else own for _, own in self.leaves])
 
     def shaped(self, flat) -> PyTree[Array]:
         """Flat leaves in their shapes."""
@@ -96,16 +96,22 @@ class Brownian(AbstractDriver):
         self._like = noise_of(shape)
 
     def increment(self, i):
-        return self.drawn(self.draw(i))
+        return self.drawn(self.draw(i, ()))
 
-    def draw(self, i):
+    def seed(self, i):
+        # The key of a step is worth a place of its own where several numbers come of it.
+        several = not self._coarse and self._like.size > 1
+        return fold_in(self.key, i) if several and isinstance(self.key, Words) else ()
+
+    def draw(self, i, seed):
         # Flat: XLA vectorises over the last axis alone, and a state's may be short. `Abreast`
         # asks with many keys at once, whose axis comes last.
-        def flat(j):
-            return self._like.flat_normal(self.key, j, self.t0.dtype)
+        def flat(j, seed=()):
+            key = seed if isinstance(seed, Words) else fold_in(self.key, j)
+            return self._like.flat_normal(key, self.t0.dtype)
 
         if not self._coarse:
-            return scale(jnp.sqrt(self.dt), flat(i))
+            return scale(jnp.sqrt(self.dt), flat(i, seed))
         first = i * self._draws
         total = jax.lax.fori_loop(
             1, self._draws, lambda j, total: add(total, flat(first + j)), flat(first)

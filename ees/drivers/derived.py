@@ -32,8 +32,11 @@ class Backwards(AbstractDriver):
     def increment(self, i):
         return -self.driver.increment(self.steps - 1 - i)
 
-    def draw(self, i):
-        return self.driver.draw(self.steps - 1 - i)
+    def seed(self, i):
+        return self.driver.seed(self.steps - 1 - i)
+
+    def draw(self, i, seed):
+        return self.driver.draw(self.steps - 1 - i, seed)
 
     def drawn(self, draw):
         return -self.driver.drawn(draw)
@@ -88,8 +91,11 @@ class First(AbstractDriver):
     def increment(self, i):
         return self.driver.increment(i)
 
-    def draw(self, i):
-        return self.driver.draw(i)
+    def seed(self, i):
+        return self.driver.seed(i)
+
+    def draw(self, i, seed):
+        return self.driver.draw(i, seed)
 
     def drawn(self, draw):
         return self.driver.drawn(draw)

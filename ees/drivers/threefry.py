@@ -37,46 +37,63 @@ def words(key: PRNGKeyArray) -> Words | PRNGKeyArray:
     return Words(data[..., 0], data[..., 1])
 
 
-def normals(
-    key: PRNGKeyArray | Words,
-    i: Int[Array, "..."],
-    sizes: Sequence[int],
-    dtypes: Sequence[np.dtype],
-) -> list[Float[Array, "size ..."]]:
-    """Independent standard normals of step `i`, a flat array of each size.
-
-    For one size `normal(fold_in(key, i), size)`; for several, each from its own of the keys that
-    `fold_in(key, i)` is split into; all of them as in `jax.random`, which draws the same numbers
-    for every shape of one size. Keys of other generators than threefry are left to `jax.random`.
+def fold_in(key: PRNGKeyArray | Words, i: Int[Array, "..."]) -> PRNGKeyArray | Words:
+    """The keys of step `i`, as `jax.random.fold_in` makes them, of shape `(*i.shape, *keys)`.
 
     **Arguments:** `key`: JAX random keys, of any shape; `i`: integers, taken modulo $2^{32}$, of
-    any shape; `dtypes`: of the results, each float32 or float64.
-
-    **Returns:** arrays `(size, *i.shape, *keys)`: the long axes last, for the vector unit.
+    any shape.
     """
     i, key = jnp.asarray(i), words(key)
+    if isinstance(key, Words):
+        return _fold_in(key, i.astype(jnp.uint32))
+    fold = jr.fold_in
+    for _ in range(key.ndim):
+        fold = jax.vmap(fold, in_axes=(0, None))
+    for _ in range(i.ndim):
+        fold = jax.vmap(fold, in_axes=(None, 0))
+    return fold(key, i)
+
+
+def normals(
+    key: PRNGKeyArray | Words, sizes: Sequence[int], dtypes: Sequence[np.dtype]
+) -> list[Float[Array, "size ..."]]:
+    """Independent standard normals, a flat array of each size.
+
+    For one size `normal(key, size)`; for several, each from its own of the keys that `key` is
+    split into; all of them as in `jax.random`, which draws the same numbers for every shape of
+    one size. Keys of other generators than threefry are left to `jax.random`.
+
+    **Arguments:** `key`: JAX random keys, of any shape; `dtypes`: of the results, each float32 or
+    float64.
+
+    **Returns:** arrays `(size, *keys)`: the long axes last, for the vector unit.
+    """
+    key = words(key)
     plain = all(dtype in (np.float32, np.float64) for dtype in dtypes)
     if isinstance(key, Words) and plain and all(size < 2**31 for size in sizes):
-        return _draw(key, i.astype(jnp.uint32), tuple(zip(sizes, dtypes)))
+        return _draw(key, tuple(zip(sizes, dtypes)))
     if isinstance(key, Words):
         key = jr.wrap_key_data(jnp.stack([key.high, key.low], axis=-1), impl="threefry2x32")
 
-    def draw(i, key):
-        key = jr.fold_in(key, i)
+    def draw(key):
         keys = [key] if len(sizes) == 1 else jr.split(key, len(sizes))
         return [jr.normal(k, (size,), dtype) for k, size, dtype in zip(keys, sizes, dtypes)]
 
     for _ in range(key.ndim):
-        draw = jax.vmap(draw, in_axes=(None, -1), out_axes=-1)
-    for _ in range(i.ndim):
-        draw = jax.vmap(draw, in_axes=(0, None), out_axes=1)
-    return draw(i, key)
+        draw = jax.vmap(draw, in_axes=-1, out_axes=-1)
+    return draw(key)
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def _draw(key, i, like):
-    # Compiled by itself it would be no use; traced by itself it is traced once.
-    pair = _hash(key.high, key.low, jnp.zeros((), jnp.uint32), i[(...,) + (None,) * key.high.ndim])
+# Compiled by themselves these would be no use; traced by themselves they are traced once.
+@jax.jit
+def _fold_in(key, i):
+    i = i[(...,) + (None,) * key.high.ndim]
+    return Words(*_hash(key.high, key.low, jnp.zeros((), jnp.uint32), i))
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _draw(key, like):
+    pair = key.high, key.low
     pairs = [pair] if len(like) == 1 else _split(pair, len(like))
     return [_normal(pair, *each) for pair, each in zip(pairs, like)]
 
