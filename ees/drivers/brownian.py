@@ -99,9 +99,10 @@ class Brownian(AbstractDriver):
         return self.drawn(self.draw(i, ()))
 
     def seed(self, i):
-        # The key of a step is worth a place of its own where several numbers come of it.
-        several = not self._coarse and self._like.size > 1
-        return fold_in(self.key, i) if several and isinstance(self.key, Words) else ()
+        # Keys of steps or of paths, each worth a place of its own where several numbers come of it.
+        if self._coarse or self._like.size == 1 or not isinstance(self.key, Words):
+            return ()
+        return fold_in(self.key, i) if jnp.ndim(i) or self.key.high.ndim else ()
 
     def draw(self, i, seed):
         # Flat: XLA vectorises over the last axis alone, and a state's may be short. `Abreast`
