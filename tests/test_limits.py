@@ -168,6 +168,22 @@ def test_python_numbers_compile_nothing_new_outside_of_jit(seed, compilations):
     assert not found
 
 
+@pytest.mark.parametrize("save", ["end", "all"])
+def test_loops_know_a_number_of_steps_that_the_compiler_knows(save):
+    """So that a GPU need not ask the host after every step whether there is another."""
+    field, start = _problem(jnp.float64)
+
+    def loss(field, start):
+        driver = ees.Brownian(jr.key(0), 0.0, 1.0, 50, (PATHS, DIM))
+        adjoint = ees.Reversible()
+        return jnp.sum(ees.solve(field, ees.EES25(), driver, start, adjoint=adjoint, save=save).ys)
+
+    for wanted, loops in ((loss, 1), (jax.grad(loss), 2)):
+        text = jax.jit(wanted).lower(field, start).compile().as_text()
+        assert len(re.findall(r" while\(", text)) == loops
+        assert len(re.findall(r'known_trip_count":{"n":"50"', text)) == loops
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64], ids=["float32", "float64"])
 def test_a_graphics_processor_gives_the_solution_and_the_gradient_of_the_cpu(dtype):
@@ -178,7 +194,8 @@ def test_a_graphics_processor_gives_the_solution_and_the_gradient_of_the_cpu(dty
     field, start = _problem(dtype)
     found = []
     for device in (gpus[0], jax.devices("cpu")[0]):
-        with jax.default_device(device):
+        # Unless it is told, a GPU multiplies matrices of float32 in fewer bits.
+        with jax.default_device(device), jax.default_matmul_precision("highest"):
             arguments = field, start, jr.key(0), jnp.asarray(1.0), jnp.asarray(50)
             found.append(jtu.tree_leaves(step(*jax.device_put(arguments, device))))
     tolerance = 1e-4 if dtype == jnp.float32 else 1e-11

@@ -142,7 +142,8 @@ def march(problem, marks, kept=None, keep=None):
         rows = rows.put(0, scheme.value(state))
     carry = stock(driver, zero), (state, watch(scheme, field, state), kept, rows)
     if marks.every:
-        carry, _ = stretch(carry, (None, zero, marks.index[-1]))
+        # A number, not an array's last entry: a GPU then need not ask the host after every step.
+        carry, _ = stretch(carry, (None, zero, len(marks.index) - 1))
     else:
         numbers = jnp.arange(len(marks.index), dtype=jnp.int32)
         carry, _ = scan(stretch, carry, (numbers, *marks.stretches))

@@ -154,21 +154,31 @@ def _back(problem, perturbed, shared, rest):
 
         _, pull, begun = jax.vjp(step, wanted, state, has_aux=True)
         wanted_ct, state_ct = pull(state_ct)
-        return state, begun, work, state_ct, add(grads, wanted_ct)
+        carry = state, begun, work, state_ct, add(grads, wanted_ct)
+        return meet(jtu.tree_map(lambda leaf: leaf[i], values_ct), carry) if marks.every else carry
+
+    def meet(value_ct, carry):
+        """The cotangent after it met that of a saved value."""
+        state, begun, work, state_ct, grads = carry
+        _, pull = jax.vjp(scheme.value, state)
+        return state, begun, work, add(state_ct, *pull(value_ct)), grads
 
     def stretch(carry, at):
         start, end, value_ct = at
-        drawn, (state, begun, work, state_ct, grads) = carry
-        _, pull = jax.vjp(scheme.value, state)
-        carry = state, begun, work, add(state_ct, *pull(value_ct)), grads
-        return backwards(driver, start, end, drawn, carry, back), None
+        drawn, carry = carry
+        return backwards(driver, start, end, drawn, meet(value_ct, carry), back), None
 
     steps = jnp.asarray(driver.steps)
     begun = scheme.begin(field, driver.time(steps), state)
     grads = jtu.tree_map(jnp.zeros_like, wanted)
     carry = stock(driver, steps - 1, -1), (state, begun, work, state_ct, grads)
-    carry, _ = scan(stretch, carry, (*marks.stretches, values_ct), reverse=True)
-    state, _, work, state_ct, grads = carry[1]
+    if marks.every:
+        drawn, carry = carry
+        carry = meet(jtu.tree_map(lambda leaf: leaf[-1], values_ct), carry)
+        _, carry = backwards(driver, 0, len(marks.index) - 1, drawn, carry, back)
+    else:
+        (_, carry), _ = scan(stretch, carry, (*marks.stretches, values_ct), reverse=True)
+    state, _, work, state_ct, grads = carry
 
     def start(wanted, y0):
         scheme, field, driver = eqx.combine(wanted, held)

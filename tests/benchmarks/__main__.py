@@ -30,12 +30,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small work, under a minute")
     parser.add_argument("--rounds", type=int, default=7, help="of each race; 7 unless given")
     parser.add_argument("--gpu", action="store_true", help="on JAX's GPU, by time on the wall")
-    parser.add_argument("--name", help='of the file of results; "cpu" unless given')
+    parser.add_argument("--name", help="of the file of results, in place of the processor's")
     parser.add_argument("--only", nargs="+", metavar="RACE", help="run these, keep other results")
     options = parser.parse_args()
     if options.rounds < 1:
         parser.error(f"--rounds {options.rounds}: it must be at least 1.")
-    races = plan.QUICK if options.quick else plan.FULL
+    races = plan.QUICK if options.quick else plan.GPU if options.gpu else plan.FULL
     exact = {
         "compilations": (plan.SWEPT,),
         "errors": (plan.ACCURACY, plan.ACCURACY_STEPS),
@@ -47,12 +47,16 @@ def main() -> None:
             "compilations": (plan.SWEPT[:1],),
             "errors": (plan.ACCURACY[:3], plan.ACCURACY_STEPS[:1]),
         }
+    if options.gpu:
+        exact = {"errors": (plan.ACCURACY[:3], plan.ACCURACY_STEPS[:3])}
     sections = [*races, *exact]
     unknown = set(options.only or ()) - set(sections)
     if unknown:
         parser.error(f"--only {sorted(unknown)}: there are {sections}.")
+    processor = _graphics_processor(options) if options.gpu else None
+    own = processor.lower().replace(" ", "-") if processor else "cpu"
     # Quick results are for the eye: only a run with a name or in full leaves a file.
-    name = options.name or (None if options.quick else "gpu" if options.gpu else "cpu")
+    name = options.name or (None if options.quick else own)
     path = FOLDER / f"{name}.json" if name else None
 
     pythons = {"ours": sys.executable, "diffrax_peer": sys.executable}
@@ -66,7 +70,7 @@ def main() -> None:
             pythons["torchsde_peer"] = python
             versions |= dict(package.split("==") for package in PACKAGES)
     wanted = set(options.only or sections)
-    results = _results(options, path, versions)
+    results = _results(options, path, machine(versions, processor))
 
     def keep(where, key, found, lines):
         where[key] = found
@@ -74,9 +78,10 @@ def main() -> None:
         if path is not None:
             report.save(results, path)
 
-    for cores in sorted({race.cores for race in races.values()}):
-        chosen = [key for key in races if key in wanted and races[key].cores == cores]
-        with _crew(pythons if chosen else {}, cores, options) as workers:
+    for cores, precise in sorted({(race.cores, race.precise) for race in races.values()}):
+        alike = [key for key in races if (races[key].cores, races[key].precise) == (cores, precise)]
+        chosen = [key for key in alike if key in wanted]
+        with _crew(pythons if chosen else {}, cores, options, precise) as workers:
             for key in chosen:
                 found = {
                     "date": datetime.date.today().isoformat(),
@@ -92,9 +97,9 @@ def main() -> None:
             found = getattr(accuracy, key)(workers, *exact[key])
             keep(results, key, found, [key, *(f"  {row}" for row in found)])
     print("\n".join(["goals", *check(results)]))
-    if name == "cpu":
+    if name == own:
         readme = ROOT / "README.md"
-        readme.write_text(report.rewrite(readme.read_text(), report.markdown(results)))
+        readme.write_text(report.rewrite(readme.read_text(), report.part(FOLDER)))
 
 
 @contextlib.contextmanager
@@ -103,6 +108,11 @@ def _crew(pythons, cores, options, precise=False):
     allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     pinned = allowed[-cores:] if allowed and not options.gpu else None
     where = {"JAX_PLATFORMS": "cuda" if options.gpu else "cpu"}
+    if options.gpu:
+        # XLA would multiply matrices of float32 in fewer bits; and each process would take the
+        # memory of the whole card.
+        where |= {"JAX_DEFAULT_MATMUL_PRECISION": "highest"}
+        where |= {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     if precise:
         where["JAX_ENABLE_X64"] = "1"
     with contextlib.ExitStack() as stack:
@@ -114,13 +124,8 @@ def _crew(pythons, cores, options, precise=False):
         yield workers
 
 
-def _results(options, path, versions) -> dict:
+def _results(options, path, here) -> dict:
     """Results to fill: those of the file, where some are made again on the same machine."""
-    processor = None
-    if options.gpu:
-        with _crew({"ours": sys.executable}, 1, options) as workers:
-            processor = workers["ours"].ask("device")
-    here = machine(versions, processor)
     if options.only and path and path.exists():
         before = report.load(path)
         if before["machine"] == here and before["rounds"] == options.rounds:
@@ -131,6 +136,11 @@ def _results(options, path, versions) -> dict:
         "machine": here,
         "races": {},
     }
+
+
+def _graphics_processor(options) -> str:
+    with _crew({"ours": sys.executable}, 1, options) as workers:
+        return workers["ours"].ask("device")
 
 
 def _commit() -> str:

@@ -43,16 +43,18 @@ class Ours(Contestant):
     - `layout`: `"batched"`, one state that holds all paths; `"mapped"`, `jax.vmap` over the
       paths; `"paths last"`, one state whose last axis is that of the paths; `"ensemble"`,
       `ees.ensemble`, on every device.
+    - `known`: whether the compiler knows the number of steps.
     """
 
     scheme: Callable = ees.EES25
     adjoint: Callable = lambda steps: ees.Reversible()
     layout: str = "batched"
+    known: bool = False
 
     def forward(self, work, inputs):
         adjoint = self.adjoint(work.steps)
         # Who has to make room for the steps knows their number; the others find it out.
-        known = adjoint.bounded or work.save == "all"
+        known = self.known or adjoint.bounded or work.save == "all"
         steps = work.steps if known else inputs.steps
         ops = FIRST if self.layout == "paths last" else LAST
         field = equation(work, inputs.parameters, ops)
@@ -94,9 +96,11 @@ class Floor(Contestant):
 
     - `rebuild`: evaluations a step of the backward pass to find the state again; the first of
       three is shared with the linearisation. None where states are free.
+    - `known`: whether the compiler knows the number of steps.
     """
 
     rebuild: int = 2
+    known: bool = False
 
     def forward(self, work, inputs):
         # Three components lie best with the paths behind them.
@@ -132,7 +136,7 @@ class Floor(Contestant):
         return 0.5 * jnp.mean(y**2), (grads, ct)
 
     def _noise(self, work, inputs):
-        steps = work.steps if work.save == "all" else inputs.steps
+        steps = work.steps if self.known or work.save == "all" else inputs.steps
         return noise(work, inputs.key, inputs.horizon, steps, inputs.y0.shape)
 
     def _there(self, work, inputs, ops):
@@ -176,11 +180,14 @@ def _spaced(steps):
 CONTESTANTS = {
     "floor": Floor(),
     "floor, states free": Floor(rebuild=0),
+    "floor, steps known": Floor(known=True),
     "EES25": Ours(),
+    "EES25, steps known": Ours(known=True),
     "EES25, paths last": Ours(layout="paths last"),
     "EES25, mapped": Ours(layout="mapped"),
     "EES25, ensemble": Ours(layout="ensemble"),
     "EES25 + Reversible": Ours(),
+    "EES25 + Reversible, steps known": Ours(known=True),
     "EES25 + Reversible, ensemble": Ours(layout="ensemble"),
     "EES25 + Reversible, checkpoints": Ours(adjoint=_spaced),
     "EES25 + StoredStates": Ours(adjoint=lambda steps: ees.StoredStates()),

@@ -21,12 +21,14 @@ class Race:
     - `timed`: whether they are run at all, or only compiled.
     - `cores`: how many the processes may use. On one, processor time is compared, on more the
       time on the wall, which is worth something on an idle machine alone.
+    - `precise`: whether float64 is enabled.
     """
 
     entries: tuple[tuple[str, str, Work], ...]
     compiles: int = 1
     timed: bool = True
     cores: int = 1
+    precise: bool = False
 
 
 def library_of(contestant: str) -> str:
@@ -167,6 +169,40 @@ QUICK = {
     "Lorenz, 400 steps": race(LORENZ[:3], "forward", lorenz(400)),
     "one path, 4000 steps": race(SINGLE[:3], "forward", ou(4000)),
     "gradient, 50 steps": race(FEW, "gradient", neural(50)),
+}
+
+# A GPU asks the host after every step of a loop whose length its compiler does not know.
+KNOWN = "floor", "floor, steps known"
+ON_GPU = {
+    "forward": (*KNOWN, "EES25", "EES25, steps known", *FORWARD[2:5]),
+    "gradient": (
+        *KNOWN,
+        "EES25 + Reversible",
+        "EES25 + Reversible, steps known",
+        "EES25 + StoredStates",
+        "EES25 + RecursiveCheckpoint",
+        "EES25 + FullBackprop",
+        "Reversible Heun + Reversible",
+        "Diffrax Heun + RecursiveCheckpoint",
+    ),
+}
+MANY = 16_384
+GPU = {
+    "forward, 1000 steps": race(ON_GPU["forward"], "forward", neural(1000)),
+    "forward, many paths": race(ON_GPU["forward"], "forward", neural(200, paths=MANY)),
+    "Lorenz": race(LORENZ[:7], "forward", lorenz()),
+    "one path": race(SINGLE[:4], "forward", ou(4000)),
+    "gradient, 200 steps": race(ON_GPU["gradient"], "gradient", neural(200)),
+    "gradient, 1000 steps": race(ON_GPU["gradient"], "gradient", neural(1000)),
+    "gradient, many paths": race(ON_GPU["gradient"], "gradient", neural(200, paths=MANY)),
+    "gradient, float64": race(
+        ON_GPU["gradient"], "gradient", neural(200, dtype="float64"), precise=True
+    ),
+    "memory": Race(
+        tuple((name, "gradient", neural(n)) for name in KEPT[:3] for n in (50, 5000, 50_000)),
+        timed=False,
+    ),
+    "cost over paths": curve([neural(200, paths=n) for n in (256, 4096, 65_536)]),
 }
 
 # Whose gradients are compared, in which precision, with whose in float64.

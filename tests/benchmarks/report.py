@@ -86,8 +86,14 @@ def _megabytes(entry):
     return f"{entry['temp_bytes'] / 1e6:.3f}" if "temp_bytes" in entry else "-"
 
 
+def part(folder: pathlib.Path) -> str:
+    """The README's part: what was measured on the CPU, then on each other processor."""
+    paths = sorted(folder.glob("*.json"), key=lambda path: (path.name != "cpu.json", path.name))
+    return "\n\n".join(markdown(found) for found in map(load, paths) if "races" in found)
+
+
 def markdown(results: dict) -> str:
-    """The README's part: where it was measured, and a table for each kind of race."""
+    """Where it was measured, and a table for each kind of race."""
     machine, races = results["machine"], results["races"]
     kinds = {"gradient": {}, "two cores": {}, "forward": {}}
     for key, race in races.items():
