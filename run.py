@@ -87,6 +87,8 @@ def install(extras: set[str]) -> None:
 
 
 def serve(options) -> int:
+    if not options.cuda:
+        os.environ.setdefault("JAX_PLATFORMS", "cpu")
     address = [] if options.address == "localhost" else ["--address", options.address]
     if address:
         address += ["--allow-websocket-origin", "*"]

@@ -7,8 +7,9 @@ jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 from app.layout import page  # noqa: E402
-from app.programs import keep_programs  # noqa: E402
+from app.programs import keep_loops_on_the_gpu, keep_programs  # noqa: E402
 
 
+keep_loops_on_the_gpu()
 keep_programs()
 page().servable()

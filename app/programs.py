@@ -1,4 +1,4 @@
-"""Compiled programs, kept on disk between two starts of the app."""
+"""How the app compiles: programs kept on disk between two starts, loops kept on a GPU."""
 
 import functools
 import hashlib
@@ -52,6 +52,18 @@ def keep_programs(folder: pathlib.Path | None = None) -> pathlib.Path | None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
     return folder
+
+
+def keep_loops_on_the_gpu() -> None:
+    """Lets a GPU run the loops of this process by itself; to be called before JAX computes.
+
+    XLA asks the host after every step of a loop whose length it does not know, and we do not tell
+    it, so that another number of steps compiles nothing. As parts of a CUDA graph loops do not
+    ask: small problems are up to four times as fast. A choice that the user made stays.
+    """
+    flags, ours = os.environ.get("XLA_FLAGS", ""), "--xla_gpu_enable_command_buffer"
+    if ours not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {ours}=+WHILE,+CONDITIONAL".strip()
 
 
 def _cache_folder() -> pathlib.Path:

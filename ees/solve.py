@@ -69,7 +69,8 @@ def solve(
     `save="all"`.
 
     **Raises:** `ValueError` for another `save` or another name of an adjoint, for `save="all"`
-    with a traced number of steps, or for a driver whose noise does not fit the field.
+    with a traced number of steps, for a driver whose noise does not fit the field, or for a field
+    that does not keep the shape and the precision of the state.
     """
     return _run(field, scheme, driver, as_arrays(y0), adjoint, save, back=False)
 
@@ -122,7 +123,11 @@ def _solve(field, scheme, driver, start, adjoint, save, back, capacity):
     # Shapes are known when a program is traced, and only then is this looked at.
     _check_noise(field, driver, scheme.value(first))
     marks = _marks(save, driver.steps, back, capacity)
-    ys, state, diverged = adjoint.integrate(scheme, field, driver, start, marks, capacity)
+    try:
+        ys, state, diverged = adjoint.integrate(scheme, field, driver, start, marks, capacity)
+    except TypeError as error:
+        _explain(field, scheme, driver, first, error)
+        raise
     return Solution(
         ts=driver.time(marks.index),
         ys=ys,
@@ -169,6 +174,25 @@ def _check_noise(field, driver, y0) -> None:
         raise ValueError(
             f"driver={type(driver).__name__}: it gives {have}, and the field needs {want}."
         )
+
+
+def _explain(field, scheme, driver, state, error) -> None:
+    """Raises `ValueError` if JAX found fault with a step that does not give a state again.
+
+    Looked at only then, because it costs as much as to trace the step once more.
+    """
+
+    def kind(leaf):
+        return f"{leaf.dtype}{list(leaf.shape)}"
+
+    after = jax.eval_shape(lambda: scheme.step(field, driver.t0, state, driver.increment(0)))
+    for before, found in zip(jtu.tree_leaves(state), jtu.tree_leaves(after)):
+        if kind(before) != kind(found):
+            raise ValueError(
+                f"field: one step turns a state of {kind(before)} into {kind(found)}; drift and "
+                f"diffusion must keep its shape and precision. (The driver's times are of "
+                f"{driver.dt.dtype}; dtype=... of the driver sets that.)"
+            ) from error
 
 
 def _shapes(noise):

@@ -129,7 +129,7 @@ def _training(adjoint):
     @eqx.filter_value_and_grad
     def step(field, start, key, t1, steps):
         traces.append(1)
-        driver = ees.Brownian(key, 0.0, t1, steps, (PATHS, DIM))
+        driver = ees.Brownian(key, 0.0, t1, steps, (PATHS, DIM), dtype=start.dtype)
         end = ees.solve(field, ees.EES25(), driver, start, adjoint=adjoint).ys[0]
         return jnp.mean(jnp.sum(end**2, axis=-1))
 

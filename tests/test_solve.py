@@ -282,6 +282,20 @@ def test_noise_that_does_not_fit_is_refused_with_both_shapes(problem, noise, dri
         ees.solve(field, ees.Heun(), driver, y0)
 
 
+@pytest.mark.parametrize(
+    "drift, message",
+    [
+        (lambda t, y: y[:, None], "float32.2. into float32.2, 2.*shape"),
+        (lambda t, y: t - y, "float32.2. into float64.2.*dtype="),
+    ],
+)
+@pytest.mark.parametrize("adjoint", [ees.Reversible(), ees.FullBackprop()])
+def test_a_field_that_does_not_keep_the_state_is_refused(drift, message, adjoint):
+    y0, clock = jnp.ones(2, jnp.float32), ees.Clock(0.0, 1.0, 4)
+    with pytest.raises(ValueError, match="field: one step turns a state of " + message):
+        ees.solve(ees.ODE(drift), ees.Euler(), clock, y0, adjoint=adjoint)
+
+
 def test_the_solution_is_the_same_under_every_adjoint(problem):
     field, driver, y0 = problem("diagonal", 9)
     scheme = ees.EES25()

@@ -69,6 +69,37 @@ def test_the_oldest_programs_go_first(tmp_path, monkeypatch):
     assert {file.name for file in tmp_path.iterdir()} == {"newest", "older"}
 
 
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        ("", "--xla_gpu_enable_command_buffer=+WHILE,+CONDITIONAL"),
+        ("--a=b", "--a=b --xla_gpu_enable_command_buffer=+WHILE,+CONDITIONAL"),
+        ("--xla_gpu_enable_command_buffer=", "--xla_gpu_enable_command_buffer="),
+    ],
+)
+def test_loops_stay_on_a_gpu_unless_the_user_says_otherwise(before, after, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", before)
+    for _ in range(2):
+        programs.keep_loops_on_the_gpu()
+        assert os.environ["XLA_FLAGS"] == after
+
+
+def test_xla_knows_the_flag_and_reads_it_only_then():
+    """XLA reads its flags once, and ends the process for one that it does not know."""
+    start = """
+import jax
+from jax._src import xla_bridge
+import app.layout
+from app.programs import keep_loops_on_the_gpu
+
+assert not xla_bridge.backends_are_initialized()
+keep_loops_on_the_gpu()
+jax.devices()
+"""
+    root = pathlib.Path(programs.__file__).parents[1]
+    subprocess.run([sys.executable, "-c", start], cwd=root, check=True, capture_output=True)
+
+
 @pytest.fixture(autouse=True)
 def as_before():
     import jax
