@@ -5,6 +5,7 @@ state comes from is the adjoint's affair; nothing here or there depends on the s
 """
 
 import abc
+import functools
 
 import equinox as eqx
 import jax, jax.numpy as jnp, jax.tree_util as jtu
@@ -69,6 +70,10 @@ class Stepwise(AbstractAdjoint):
         Where the adjoint is `watched`, differentiated with respect to its own arrays: a scalar,
         the largest defect so far. What it has become at the end is that derivative.
         """
+
+    def down(self, problem, kept, start, end, drawn, carry, back):
+        """`backwards` from step `end` to `start` with `back`, whose carry has the memory third."""
+        return backwards(problem[2], start, end, drawn, carry, back)
 
     @abc.abstractmethod
     def recover(self, problem, kept: Checkpoints | None, work, i, state, begun, dx):
@@ -140,6 +145,7 @@ def _back(problem, perturbed, shared, rest):
     # inside what is linearised.
     driver_wanted = bool(jtu.tree_leaves(wanted[2]))
     work = adjoint.workspace(state, capacity, bool(jtu.tree_leaves(watched)))
+    down = functools.partial(adjoint.down, problem[:3], kept)
 
     def back(i, dx, carry):
         state, begun, work, state_ct, grads = carry
@@ -166,7 +172,7 @@ def _back(problem, perturbed, shared, rest):
     def stretch(carry, at):
         start, end, value_ct = at
         drawn, carry = carry
-        return backwards(driver, start, end, drawn, meet(value_ct, carry), back), None
+        return down(start, end, drawn, meet(value_ct, carry), back), None
 
     steps = jnp.asarray(driver.steps)
     begun = scheme.begin(field, driver.time(steps), state)
@@ -175,7 +181,7 @@ def _back(problem, perturbed, shared, rest):
     if marks.every:
         drawn, carry = carry
         carry = meet(jtu.tree_map(lambda leaf: leaf[-1], values_ct), carry)
-        _, carry = backwards(driver, 0, len(marks.index) - 1, drawn, carry, back)
+        _, carry = down(0, len(marks.index) - 1, drawn, carry, back)
     else:
         (_, carry), _ = scan(stretch, carry, (*marks.stretches, values_ct), reverse=True)
     state, _, work, state_ct, grads = carry

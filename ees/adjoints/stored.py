@@ -5,7 +5,7 @@ import math
 import equinox as eqx
 import jax, jax.numpy as jnp, jax.tree_util as jtu
 
-from ees.adjoints.ahead import forwards, stock
+from ees.adjoints.ahead import backwards, forwards, stock
 from ees.adjoints.base import AbstractAdjoint, bound, watch
 from ees.adjoints.stepwise import Checkpoints, Stepwise
 
@@ -87,23 +87,38 @@ class RecursiveCheckpoint(Stepwise):
         return math.isqrt(bound(self, capacity) - 1) + 1
 
     def workspace(self, state, capacity, watched):
-        return Checkpoints.of(state, 1, self.spacing(capacity))
+        return jnp.asarray(-1, jnp.int32), Checkpoints.of(state, 1, self.spacing(capacity))
+
+    def down(self, problem, kept, start, end, drawn, carry, back):
+        scheme, field, driver = problem
+        spacing = kept.spacing
+
+        def segment(carry):
+            last, drawn, (state, begun, work, *rest) = carry
+            number = (last - 1) // spacing
+            work = replay(number, last, work)
+            first = jnp.maximum(start, number * spacing)
+            carry = backwards(driver, first, last, drawn, (state, begun, work, *rest), back)
+            return first, *carry
+
+        def replay(number, last, work):
+            """The states before the steps of a segment up to its last one that is wanted."""
+
+            def step(j, dx, carry):
+                state, rows = carry
+                state = scheme.step(field, driver.time(j), state, dx)
+                return state, rows.put(j + 1 - first, state)
+
+            held, rows = work
+            first = number * spacing
+            # A segment that a saved time divides is met again: then its states are there.
+            end = jnp.where(held == number, first, last - 1)
+            state = kept.get(first)
+            carry = state, rows.put(0, state)
+            return number, forwards(driver, first, end, stock(driver, first), carry, step)[1][1]
+
+        end = jnp.asarray(end, jnp.int32)
+        return jax.lax.while_loop(lambda c: c[0] > start, segment, (end, drawn, carry))[1:]
 
     def recover(self, problem, kept, work, i, state, begun, dx):
-        scheme, field, driver = problem
-        offset = i % kept.spacing
-        first = i - offset
-
-        def replay(work):
-            def step(j, dx, carry):
-                state, work = carry
-                work = work.put(j - first, state)
-                return scheme.step(field, driver.time(j), state, dx), work
-
-            ahead = stock(driver, first)
-            _, (last, work) = forwards(driver, first, i, ahead, (kept.get(i), work), step)
-            return work.put(offset, last)
-
-        entering = (offset == kept.spacing - 1) | (i == driver.steps - 1)
-        work = jax.lax.cond(entering, replay, lambda work: work, work)
-        return work.get(offset), work
+        return work[1].get(i - work[0] * kept.spacing), work
