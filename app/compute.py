@@ -1,7 +1,8 @@
 """From a request to its answer, off the event loop: latest wins, cancel keeps what is there.
 
-A computation is an iterator of reports. Each piece runs in a thread of a shared pool; between
-two pieces the event loop is free, and a run that is no longer wanted stops.
+A computation is an iterator of reports. A thread asks for each piece: what answers a slider
+computes it, what takes long has a process of its own. Between two pieces the event loop is free,
+and a run that is no longer wanted stops.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from app.worker import LANES, Worker
 from ees import Experiment, stream
 from ees.results import Report
 
@@ -26,9 +28,10 @@ def _step_back() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
 
 
-# Two pools, so that nobody's slider waits behind somebody's sweep, nor its browser for a core.
+# Two pools, so that nobody's slider waits behind somebody's sweep.
 _QUICK = ThreadPoolExecutor(2, thread_name_prefix="quick")
-_STEADY = ThreadPoolExecutor(2, thread_name_prefix="steady", initializer=_step_back)
+_STEADY = ThreadPoolExecutor(LANES, thread_name_prefix="steady", initializer=_step_back)
+_WORKER = Worker()
 
 # Seconds between two pictures of one run: a browser that draws more often than it can falls behind.
 _PACE = 0.2
@@ -105,7 +108,7 @@ class Computation:
             self._show(experiment, kept)
             return True
         loop = asyncio.get_running_loop()
-        reports = stream(experiment)
+        reports = _WORKER.stream(experiment) if steady else stream(experiment)
 
         def advance():
             # A request that was overtaken while it waited for a thread is not even begun.

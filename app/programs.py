@@ -15,6 +15,15 @@ import jax
 _MOST_BYTES = 1 << 30
 
 
+def prepare() -> None:
+    """Makes this process compute as the app does; to be called before JAX does anything."""
+    jax.config.update("jax_enable_x64", True)
+    # What is computed runs in the thread that asks, with its priority, and none waits in line.
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
+    keep_loops_on_the_gpu()
+    keep_programs()
+
+
 @functools.cache
 def keep_programs(folder: pathlib.Path | None = None) -> pathlib.Path | None:
     """Lets JAX keep every program that it compiles, and find it again at the next start.
@@ -55,7 +64,7 @@ def keep_programs(folder: pathlib.Path | None = None) -> pathlib.Path | None:
 
 
 def keep_loops_on_the_gpu() -> None:
-    """Lets a GPU run the loops of this process by itself; to be called before JAX computes.
+    """Lets a GPU run the loops of this process by itself, if JAX has not computed yet.
 
     XLA asks the host after every step of a loop whose length it does not know, and we do not tell
     it, so that another number of steps compiles nothing. As parts of a CUDA graph loops do not
