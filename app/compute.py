@@ -34,7 +34,7 @@ _STEADY = ThreadPoolExecutor(LANES, thread_name_prefix="steady", initializer=_st
 _WORKER = Worker()
 
 # Seconds between two pictures of one run: a browser that draws more often than it can falls behind.
-_PACE = 0.2
+_PACE = 0.5
 
 
 class Finished:

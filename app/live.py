@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import panel as pn
 from bokeh.core.properties import value
 from bokeh.core.validation import silence
 from bokeh.core.validation.warnings import MISSING_RENDERERS
 from bokeh.events import Tap
-from bokeh.models import GlyphRenderer, Legend, LegendItem
+from bokeh.models import ColumnDataSource, GlyphRenderer, Legend, LegendItem
 
 from app.figure import HEIGHT, TEXTS, Layer, heights, label, layers, span
 from app.glyphs import (
@@ -29,6 +30,13 @@ silence(MISSING_RENDERERS)
 
 # Lines that hold at all times.
 _STILL = ("floor", "guide", "cursor")
+
+
+def _same(one, other) -> bool:
+    """Whether two columns hold the same numbers, texts or arrays of numbers."""
+    if isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return np.array_equal(one, other, equal_nan=other.dtype != object)
 
 
 class LivePlot(pn.viewable.Viewer):
@@ -84,7 +92,7 @@ class LivePlot(pn.viewable.Viewer):
         drawn = {(layer.key, layer.kind): layer for layer in layers(plot)}
         for name, layer in drawn.items():
             if name in self._glyphs:
-                self._glyphs[name].data_source.data = layer.columns
+                self._fill(self._glyphs[name].data_source, layer.columns)
             else:
                 self._add(layer)
         for name in self._glyphs.keys() - drawn.keys():
@@ -111,6 +119,13 @@ class LivePlot(pn.viewable.Viewer):
                 if new != old:
                     axis.update(start=new[0], end=new[1])
         pn.io.push_notebook(self._pane)
+
+    @staticmethod
+    def _fill(source: ColumnDataSource, columns) -> None:
+        """New numbers for a source: what stays need not be sent and painted again."""
+        before = source.data
+        if not all(name in before and _same(before[name], columns[name]) for name in columns):
+            source.data = columns
 
     def _tap(self, event: Tap, tapped) -> None:
         ranges = (event.x, self._figure.x_range), (event.y, self._figure.y_range)

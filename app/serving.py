@@ -2,8 +2,11 @@
 
 import gc
 import sys
+from functools import partial
+from importlib import import_module
 
 import panel as pn
+from bokeh.core.serialization import Serializer
 from bokeh.server.views.ws import WSHandler
 from panel.reactive import Syncable
 
@@ -17,12 +20,15 @@ def answer_at_once() -> None:
       message waits until the one before is acknowledged, which a browser does after 40 ms.
     - Panel keeps one flag of being busy for all sessions, in milliseconds for each event of
       anybody, and patches it into every page. What we compute says so on its own page.
+    - Bokeh sends an array as two websocket messages of its own, a hundred of them for a picture of
+      many curves; written into the one message that has everything else, they are one.
     - What has been imported by now stays: collecting garbage need not look at it again.
     - A thread that computes lets go of Python after 5 ms; 1 ms keeps the others lively.
     """
     Syncable._debounce = 0
     state = type(pn.state)
     state._add_busy_event = state._remove_busy_event = lambda self, event_id: None
+    import_module("bokeh.protocol.messages.patch_doc").Serializer = partial(Serializer, deferred=False)
     gc.freeze()
     sys.setswitchinterval(1e-3)
     if not hasattr(WSHandler.open, "at_once"):
