@@ -12,9 +12,9 @@ from ees.questions.gradients.measure import (
     chosen,
     discrepancy,
     fine,
+    judged,
     means,
     numbers,
-    verdict,
 )
 from ees.questions.slopes import clear, guides, slope, spoken
 from ees.questions.sweep import curves, decades, floor, sweep
@@ -61,8 +61,7 @@ def gradients(experiment) -> Iterator[Report]:
     Beside the adjoint's error stands the scheme's own, against a fine solution, which no adjoint
     can mend.
     """
-    now = {n: discrepancy(experiment, n, experiment.steps_of(n)) for n in experiment.schemes}
-    verdicts = [verdict(experiment, name, found) for name, found in now.items()]
+    verdicts = yield from judged(experiment, len(COUNTS) * len(experiment.schemes))
 
     def measure(name, steps):
         return numbers(discrepancy(experiment, name, steps), fine(experiment))

@@ -10,9 +10,9 @@ from ees.questions.gradients.measure import (
     CHOICES,
     chosen,
     discrepancy,
+    judged,
     means,
     numbers,
-    verdict,
 )
 from ees.questions.sweep import decades, floor, gather
 from ees.results import Axis, Plot, Report, Series
@@ -43,9 +43,8 @@ _BLANKS = (
 
 def over_the_horizon(experiment) -> Iterator[Report]:
     """Error and cosine of the gradient of |y(t)|^2 / 2 for ends t up to the horizon, same h."""
-    now = {n: discrepancy(experiment, n, experiment.steps_of(n)) for n in experiment.schemes}
-    verdicts = tuple(verdict(experiment, name, found) for name, found in now.items())
     shares = tuple(range(1, _SHARES + 1))
+    verdicts = yield from judged(experiment, len(shares) * len(experiment.schemes))
 
     def first(name, share):
         return max(1, round(experiment.steps_of(name) * share / _SHARES))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Float
@@ -23,6 +24,7 @@ from ees.drivers import LATTICE, First
 from ees.questions.base import Choice, Number
 from ees.questions.spectrum import decaying, eigenvalues_of, growth_of
 from ees.questions.sweep import once, remembered
+from ees.results import Report
 
 
 # With a bound on the steps that does not change, no number of steps compiles again.
@@ -115,6 +117,22 @@ def numbers(found: GradientDiscrepancy, truth: np.ndarray | None) -> tuple[float
     finite = np.isfinite(g).all() and np.isfinite(exact).all()
     signs = float(np.mean(np.sign(g) == np.sign(exact))) if finite else math.nan
     return float(found.relative_l2), float(found.cosine), signs, own
+
+
+def judged(experiment, total: int) -> Iterator[Report]:
+    """Says what is being measured, and returns a verdict on each scheme at its present step.
+
+    **Arguments:** `total`: how many pieces of work will follow.
+    """
+    found = []
+    yield Report((), (), 0, total, "a fine gradient")
+    fine(experiment)
+    for name in experiment.schemes:
+        label = experiment.scheme(name).name
+        yield Report((), (), 0, total, f"{label} at the chosen step, and compiling for it")
+        measured = discrepancy(experiment, name, experiment.steps_of(name))
+        found.append(verdict(experiment, name, measured))
+    return tuple(found)
 
 
 def verdict(experiment, name: str, found: GradientDiscrepancy) -> str:
