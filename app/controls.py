@@ -37,7 +37,7 @@ class Controls(pn.viewable.Viewer):
         schemes = {SCHEMES[name]().name: name for name in SCHEMES}
         wide = {"sizing_mode": "stretch_width", "size": "small"}
         self.model = pmui.Select(label="Model", options=titles, **wide)
-        self.steps = pmui.DiscreteSlider(label="Step size h", **wide)
+        self.steps = pmui.DiscreteSlider(label="Step size h", sx={"& .MuiSlider-thumb, & .MuiSlider-track": {"transition": "none"}}, **wide)
         self._counts = pn.pane.HTML("", margin=(-8, 14, 4, 14))
         self.sweep = pmui.Button(label="Sweep h", icon="play_arrow", variant="outlined", **wide)
         self.schemes = pmui.CheckBoxGroup(

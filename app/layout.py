@@ -1,5 +1,6 @@
 """The whole app: header, sidebar, pages, and what connects them."""
 
+import contextlib
 import html
 import time
 from functools import partial
@@ -7,13 +8,12 @@ from functools import partial
 import jax
 import panel as pn
 import panel_material_ui as pmui
-from panel.io import hold
 
 from app.compute import Computation
 from app.controls import Controls
 from app.pages import Page
 from app.play import Screen, Stage, Sweep, Timeline
-from app.serving import answer_at_once
+from app.serving import answer_at_once, one_picture
 from app.study import Study
 from app.views import PAGES
 from ees import Experiment, run
@@ -26,6 +26,7 @@ answer_at_once()
 
 _WIDE_ONLY = {"@media (max-width: 600px)": {"display": "none"}}
 _SHORT = 1.0  # second of work that foretells the rest
+_REST = 250  # milliseconds
 
 _MESSAGES = """
 :host { overflow-y: auto; }
@@ -158,8 +159,7 @@ class Explorer(pn.viewable.Viewer):
 
     def draw(self, experiment: Experiment, report: Report) -> None:
         """Draws a report on its page."""
-        # One message for all of it, and one look at all models: a picture is painted once.
-        with hold(freeze=True):
+        with one_picture():
             self.pages[experiment.view].draw(experiment, report)
             if experiment.question is self.study.experiment.question:
                 self._tell(report)
@@ -273,15 +273,23 @@ def _share() -> pmui.Button:
 
 
 def _bind(location, study: Study) -> None:
-    """State and address follow each other; the address is written when a control is let go."""
+    """State and address follow each other; the address, once the user has come to rest."""
+    document, waiting = pn.state.curdoc, None
 
-    def write(event):
+    def write():
         if location.search != study.query():
             location.search = study.query()
+
+    def settled(event):
+        nonlocal waiting
+        # The picture comes first.
+        with contextlib.suppress(ValueError):
+            document.remove_timeout_callback(waiting)
+        waiting = document.add_timeout_callback(write, _REST)
 
     def read(event):
         if event.new != study.query():
             study.read(event.new)
 
-    study.param.watch(write, "settled")
+    study.param.watch(settled, "settled")
     location.param.watch(read, "search")
