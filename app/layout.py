@@ -238,6 +238,8 @@ def explore(**fields) -> Explorer:
 
 def page() -> pmui.Page:
     """The app as a page of its own, with its state in the address."""
+    # Said for each session, or its page loads the scripts of everything that Panel has.
+    pn.extension("mathjax")
     study = Study()
     location = pn.state.location
     if location is not None and location.search:
@@ -245,7 +247,7 @@ def page() -> pmui.Page:
     explorer = Explorer(study)
     if location is not None:
         _bind(location, study)
-    pn.state.onload(explorer.refresh)
+    explorer.refresh()
     pn.state.on_session_destroyed(lambda context: explorer.computation.cancel())
     device = jax.devices()[0]
     name = "the CPU" if device.platform == "cpu" else f"{device.platform}: {device.device_kind}"
