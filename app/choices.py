@@ -5,6 +5,7 @@ import panel_material_ui as pmui
 
 from app.study import Study
 from app.symbols import plain
+from app.theme import STILL
 from ees.questions import CHOICES, Choice, Component, Number, Question
 
 
@@ -38,7 +39,7 @@ class Choices(pn.viewable.Viewer):
         elif choice.log:
             values = _ladder(choice)
             widget = pmui.DiscreteSlider(
-                label=choice.label, options=values, size="small", width=230
+                label=choice.label, options=values, size="small", width=230, sx=STILL
             )
             released = "value_throttled"
         else:
@@ -49,6 +50,7 @@ class Choices(pn.viewable.Viewer):
                 step=1.0 if choice.whole else (choice.high - choice.low) / 1000,
                 size="small",
                 width=230,
+                sx=STILL,
             )
             released = "value_throttled"
 

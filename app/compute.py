@@ -136,6 +136,17 @@ class Computation:
                 return complete
 
 
+def soon(experiment: Experiment, seconds: float) -> Report | None:
+    """The first report of an experiment if it comes within so many seconds, for which it waits."""
+    kept = _FINISHED.get(experiment)
+    if kept is not None:
+        return kept
+    try:
+        return _QUICK.submit(next, stream(experiment)).result(seconds)
+    except Exception:  # Too late, or wrong: whoever computes it in full will hear of that.
+        return None
+
+
 async def apart(function: Callable, *arguments):
     """The result of a function, computed in a thread of the steady pool."""
     return await asyncio.get_running_loop().run_in_executor(_STEADY, function, *arguments)

@@ -9,6 +9,7 @@ import panel_material_ui as pmui
 from app.export import WIDTHS
 from app.study import Study, typed
 from app.symbols import label, plain
+from app.theme import STILL
 from ees import MODELS, SCHEMES, Experiment
 from ees.experiment import STEP_COUNTS
 
@@ -37,7 +38,7 @@ class Controls(pn.viewable.Viewer):
         schemes = {SCHEMES[name]().name: name for name in SCHEMES}
         wide = {"sizing_mode": "stretch_width", "size": "small"}
         self.model = pmui.Select(label="Model", options=titles, **wide)
-        self.steps = pmui.DiscreteSlider(label="Step size h", sx={"& .MuiSlider-thumb, & .MuiSlider-track": {"transition": "none"}}, **wide)
+        self.steps = pmui.DiscreteSlider(label="Step size h", sx=STILL, **wide)
         self._counts = pn.pane.HTML("", margin=(-8, 14, 4, 14))
         self.sweep = pmui.Button(label="Sweep h", icon="play_arrow", variant="outlined", **wide)
         self.schemes = pmui.CheckBoxGroup(
@@ -53,7 +54,12 @@ class Controls(pn.viewable.Viewer):
         self.seed = pmui.TextInput(label="Seed of the path", **wide)
         self.another = pmui.Button(label="New path", variant="outlined", **wide)
         self.hurst = pmui.FloatSlider(
-            label="Hurst index H (0.5: Brownian)", start=0.26, end=0.95, step=0.01, **wide
+            label="Hurst index H (0.5: Brownian)",
+            start=0.26,
+            end=0.95,
+            step=0.01,
+            sx=STILL,
+            **wide,
         )
         self.component = pmui.Select(label="Component drawn", **wide)
         self.precision = pmui.RadioButtonGroup(
@@ -235,6 +241,7 @@ class _Knobs(pn.viewable.Viewer):
             value=knob.value,
             sizing_mode="stretch_width",
             size="small",
+            sx=STILL,
         )
 
         def change(event):

@@ -9,7 +9,7 @@ import jax
 import panel as pn
 import panel_material_ui as pmui
 
-from app.compute import Computation
+from app.compute import Computation, soon
 from app.controls import Controls
 from app.pages import Page
 from app.play import Screen, Stage, Sweep, Timeline
@@ -27,6 +27,7 @@ answer_at_once()
 _WIDE_ONLY = {"@media (max-width: 600px)": {"display": "none"}}
 _SHORT = 1.0  # second of work that foretells the rest
 _REST = 250  # milliseconds
+_AT_ONCE = 0.1  # seconds
 
 _MESSAGES = """
 :host { overflow-y: auto; }
@@ -247,7 +248,13 @@ def page() -> pmui.Page:
     explorer = Explorer(study)
     if location is not None:
         _bind(location, study)
-    explorer.refresh()
+    # What is computed already comes with the page. Later it has to wait until the page is there:
+    # BokehJS does not finish a figure that gets its glyphs while it is laid out.
+    experiment = study.experiment
+    report = None if experiment.question.steady else soon(experiment, _AT_ONCE)
+    if report is not None:
+        explorer.draw(experiment, report)
+    pn.state.onload(explorer.refresh)
     pn.state.on_session_destroyed(lambda context: explorer.computation.cancel())
     device = jax.devices()[0]
     name = "the CPU" if device.platform == "cpu" else f"{device.platform}: {device.device_kind}"

@@ -31,7 +31,9 @@ def answer_at_once() -> None:
     Syncable._debounce = 0
     state = type(pn.state)
     state._add_busy_event = state._remove_busy_event = lambda self, event_id: None
-    import_module("bokeh.protocol.messages.patch_doc").Serializer = partial(Serializer, deferred=False)
+    import_module("bokeh.protocol.messages.patch_doc").Serializer = partial(
+        Serializer, deferred=False
+    )
     gc.freeze()
     sys.setswitchinterval(1e-3)
     if not hasattr(WSHandler.open, "at_once"):

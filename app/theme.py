@@ -97,3 +97,7 @@ PRINT = {
     "svg.hashsalt": "ees-explorer",
 }
 """Matplotlib settings of a journal figure: embedded TrueType fonts, nothing below 0.5 pt."""
+
+
+STILL = {"& .MuiSlider-thumb, & .MuiSlider-track": {"transition": "none"}}
+"""Of a slider: its thumb would glide after each key, and the page be painted all the while."""
