@@ -2,45 +2,16 @@
 
 import asyncio
 import dataclasses
-from types import SimpleNamespace
 
-import panel as pn
 import pytest
 
 import ees
 from app.choices import Choices
 from app.layout import Explorer, explore
-from app.serving import _opened, answer_at_once
 from app.study import Study
 from app.symbols import label, plain
 from app.views import PAGES
 from ees.questions import VIEWS
-
-
-def test_the_private_switch_of_panel_that_the_app_turns_off_is_still_there():
-    from panel.reactive import Syncable
-
-    assert Syncable._debounce == 0
-    assert isinstance(Syncable.__dict__["_debounce"], int)
-
-
-def test_a_websocket_sends_small_messages_at_once():
-    from bokeh.server.views.ws import WSHandler
-
-    answer_at_once()  # A second time, as every session may.
-    assert WSHandler.open.at_once
-    said = []
-    handler = SimpleNamespace(ws_connection=object(), set_nodelay=said.append)
-    _opened(lambda self: said.append("opened"))(handler)
-    assert said == ["opened", True]
-    # One that was refused has no connection.
-    _opened(lambda self: None)(SimpleNamespace(ws_connection=None))
-
-
-def test_events_do_not_touch_the_busy_flag_of_all_sessions():
-    counted = list(pn.state._busy_counter)
-    pn.state._add_busy_event("mine")
-    assert pn.state._busy_counter == counted and not pn.state.busy
 
 
 def test_a_number_is_shown_only_where_it_means_something():
