@@ -5,6 +5,9 @@ import jax, jax.numpy as jnp, jax.random as jr
 import pytest
 
 import ees
+from tests.benchmarks.jax_programs import Program
+from tests.benchmarks.ours import CONTESTANTS
+from tests.benchmarks.plan import neural
 
 
 OPTIMISED = True
@@ -35,6 +38,10 @@ def temporary_bytes(steps, adjoint, *, traced=False, save="end", watched=False):
         return eqx.filter_value_and_grad(loss)((weights, y0), adjoint, n)
 
     lowered = jax.jit(evaluate).lower(jnp.eye(8), y0, jnp.asarray(steps, jnp.int32))
+    return _bytes(lowered)
+
+
+def _bytes(lowered):
     # The emitters too, which the other tests do without.
     compiled = lowered.compile(compiler_options={"xla_cpu_use_fusion_emitters": True})
     return compiled.memory_analysis().temp_size_in_bytes
@@ -47,6 +54,14 @@ def test_the_reversible_gradient_takes_the_same_memory_for_any_number_of_steps(t
         temporary_bytes(n, ees.Reversible(), traced=traced, save=save) for n in (50, 50_000)
     )
     assert few == many < (30 if save == "end" else 50) * STATE
+
+
+def test_the_reversible_gradient_takes_at_most_twice_the_memory_of_its_bare_evaluations():
+    sizes = {}
+    for name in ("floor", "EES25 + Reversible"):
+        program = Program(CONTESTANTS[name], neural(50), "gradient")
+        sizes[name] = _bytes(jax.jit(program.function).lower(program.inputs))
+    assert sizes["EES25 + Reversible"] <= 2 * sizes["floor"]
 
 
 def test_nor_does_asking_for_the_defect_take_more_with_the_steps():
