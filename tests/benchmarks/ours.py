@@ -191,6 +191,9 @@ CONTESTANTS = {
     "EES25 + Reversible, ensemble": Ours(layout="ensemble"),
     "EES25 + Reversible, checkpoints": Ours(adjoint=_spaced),
     "EES25 + StoredStates": Ours(adjoint=lambda steps: ees.StoredStates()),
+    "EES25 + StoredStates, ensemble": Ours(
+        adjoint=lambda steps: ees.StoredStates(), layout="ensemble"
+    ),
     "EES25 + RecursiveCheckpoint": Ours(adjoint=lambda steps: ees.RecursiveCheckpoint()),
     "EES25 + FullBackprop": Ours(adjoint=lambda steps: ees.FullBackprop()),
     "Reversible Heun": Ours(ees.ReversibleHeun),

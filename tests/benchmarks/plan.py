@@ -122,6 +122,7 @@ SHARED = {
     "gradient": (
         "EES25 + Reversible",
         "EES25 + Reversible, ensemble",
+        "EES25 + StoredStates, ensemble",
         "Diffrax Heun + RecursiveCheckpoint",
         "torchsde Reversible Heun + adjoint",
     ),
