@@ -61,7 +61,7 @@ def gradients(experiment) -> Iterator[Report]:
     Beside the adjoint's error stands the scheme's own, against a fine solution, which no adjoint
     can mend.
     """
-    verdicts = yield from judged(experiment, len(COUNTS) * len(experiment.schemes))
+    verdicts = yield from judged(experiment, "gradient", COUNTS)
 
     def measure(name, steps):
         return numbers(discrepancy(experiment, name, steps), fine(experiment))

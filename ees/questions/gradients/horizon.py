@@ -44,7 +44,9 @@ _BLANKS = (
 def over_the_horizon(experiment) -> Iterator[Report]:
     """Error and cosine of the gradient of |y(t)|^2 / 2 for ends t up to the horizon, same h."""
     shares = tuple(range(1, _SHARES + 1))
-    verdicts = yield from judged(experiment, len(shares) * len(experiment.schemes))
+    quantity = "gradient over the horizon"
+    pieces = [(share, experiment.steps) for share in shares]
+    verdicts = yield from judged(experiment, quantity, pieces)
 
     def first(name, share):
         return max(1, round(experiment.steps_of(name) * share / _SHARES))
@@ -59,10 +61,7 @@ def over_the_horizon(experiment) -> Iterator[Report]:
         end = experiment.horizon * first(name, piece[0]) / steps
         return f"{experiment.scheme(name).name}, T = {end:.3g}"
 
-    pieces = [(share, experiment.steps) for share in shares]
-    for table, progress in gather(
-        experiment, "gradient over the horizon", pieces, measure, words, chosen(experiment)
-    ):
+    for table, progress in gather(experiment, quantity, pieces, measure, words, chosen(experiment)):
         errors, cosines = [], []
         for name in experiment.schemes:
             steps, label = experiment.steps_of(name), experiment.scheme(name).name

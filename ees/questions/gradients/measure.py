@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -119,17 +119,22 @@ def numbers(found: GradientDiscrepancy, truth: np.ndarray | None) -> tuple[float
     return float(found.relative_l2), float(found.cosine), signs, own
 
 
-def judged(experiment, total: int) -> Iterator[Report]:
-    """Says what is being measured, and returns a verdict on each scheme at its present step.
+def judged(experiment, quantity: str, pieces: Sequence[Hashable]) -> Iterator[Report]:
+    """A verdict on each scheme at its present step, which it returns; says what takes long of it.
 
-    **Arguments:** `total`: how many pieces of work will follow.
+    **Arguments:** `quantity`, `pieces`: what will be measured, as for `gather`.
     """
+    known = {
+        name: remembered(experiment, quantity, name, chosen(experiment))
+        for name in experiment.schemes
+    }
+    counts = {name: sum(piece in known[name] for piece in pieces) for name in experiment.schemes}
+    progress = sum(counts.values()), len(counts) * len(pieces)
     found = []
-    yield Report((), (), 0, total, "a fine gradient")
-    fine(experiment)
     for name in experiment.schemes:
-        label = experiment.scheme(name).name
-        yield Report((), (), 0, total, f"{label} at the chosen step, and compiling for it")
+        if not counts[name]:
+            label = experiment.scheme(name).name
+            yield Report((), (), *progress, f"{label} at the chosen step, compiling for it first")
         measured = discrepancy(experiment, name, experiment.steps_of(name))
         found.append(verdict(experiment, name, measured))
     return tuple(found)
