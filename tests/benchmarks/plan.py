@@ -150,7 +150,7 @@ FULL = {
     "forward, 5000 steps": race(FORWARD[:-2], "forward", neural(5000)),
     "Lorenz": race(LORENZ, "forward", lorenz(), compiles=3),
     "one path": race(SINGLE, "forward", ou(), compiles=3),
-    "gradient, 50 steps": race(GRADIENT, "gradient", neural(50)),
+    "gradient, 50 steps": race(GRADIENT, "gradient", neural(50), compiles=3),
     "gradient, 200 steps": race(GRADIENT, "gradient", neural(200), compiles=3),
     "gradient, 1000 steps": race(GRADIENT[:10] + GRADIENT[14:], "gradient", neural(1000)),
     "gradient, 5000 steps": race(LONG, "gradient", neural(5000)),
