@@ -132,10 +132,12 @@ def judged(experiment, quantity: str, pieces: Sequence[Hashable]) -> Iterator[Re
     progress = sum(counts.values()), len(counts) * len(pieces)
     found = []
     for name in experiment.schemes:
+        steps = experiment.steps_of(name)
         if not counts[name]:
-            label = experiment.scheme(name).name
-            yield Report((), (), *progress, f"{label} at the chosen step, compiling for it first")
-        measured = discrepancy(experiment, name, experiment.steps_of(name))
+            # That includes to compile it, and takes seconds.
+            doing = f"{experiment.scheme(name).name}, h = {experiment.horizon / steps:.3g}"
+            yield Report((), (), *progress, doing)
+        measured = discrepancy(experiment, name, steps)
         found.append(verdict(experiment, name, measured))
     return tuple(found)
 
