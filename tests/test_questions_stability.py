@@ -132,7 +132,8 @@ def test_no_step_is_small_enough_for_reversible_heun_which_turns_no_dot():
     keys = {series.key for series in report.plots[0].series}
     assert "decays" in keys and "outside" not in keys
     assert "every step is too large; 1 of 1" in report.messages[1]
-    assert "No step is small enough for Reversible Heun." in report.plots[0].caption
+    caption = report.plots[0].caption
+    assert "not counting Reversible Heun. No step is small enough for Reversible Heun." in caption
 
 
 def test_the_step_slider_moves_dots_and_computes_no_domain(compilations):

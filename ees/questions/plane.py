@@ -178,10 +178,10 @@ def _eigenvalues(experiment) -> tuple[list[Series], list[str], str]:
         ]
     counted = f"Eigenvalues along the reference path: {len(found)}, decaying: {falls.sum()}"
     if falls.any():
-        counted += f", of these outside of some domain: {beyond.sum()}"
+        names = ", ".join(map(label, barren))
+        aside = f", not counting {names}. No step is small enough for {names}" if barren else ""
+        counted += f", of these outside of some domain: {beyond.sum()}{aside}"
     counted += "."
-    if barren and falls.any():
-        counted += f" No step is small enough for {', '.join(map(label, barren))}."
     return [series for series in dots if len(series.x)], sentences, counted
 
 
