@@ -145,13 +145,6 @@ class TestGoals:
         results["races"] = {"cost over steps": {"clock": "cpu", "entries": entries}}
         assert "dearest to cheapest: 1.2, at most 1.1" in goals.check(results)[0]
 
-    def test_the_cost_of_a_further_path_along_a_curve(self, results):
-        # A straight line, whatever its first path costs; then one that is dearer by a fifth.
-        entries = [entry("EES25", [50.0 + n], paths=n) for n in (100, 200, 400)]
-        entries.append(entry("EES25", [50.0 + 400 + 1.2 * 400], paths=800))
-        results["races"] = {"cost over paths": {"clock": "cpu", "entries": entries}}
-        assert "dearest to cheapest: 1.2, at most 1.1" in goals.check(results)[0]
-
 
 class TestCommittedResults:
     """What is in the repository was measured, and the README says what the file says."""

@@ -47,7 +47,7 @@ def main() -> None:
             "compilations": (plan.SWEPT[:1],),
             "errors": (plan.ACCURACY[:3], plan.ACCURACY_STEPS[:1]),
         }
-    if options.gpu:
+    elif options.gpu:
         exact = {"errors": (plan.ACCURACY[:3], plan.ACCURACY_STEPS[:3])}
     sections = [*races, *exact]
     unknown = set(options.only or ()) - set(sections)

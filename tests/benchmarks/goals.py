@@ -53,9 +53,8 @@ def check(results: dict) -> list[str]:
             compiled = compile_seconds(entry) / compile_seconds(base)
             lines.append(_line(f"{key}: compilation to the floor's", compiled, AT_MOST, 1.5))
     lines += _memory(races.get("memory"))
-    lines += _even("cost over steps", races, "steps", lambda n, cost: cost / n)
-    # A straight line: a step has a cost of its own, which few paths share.
-    lines += _even("cost over paths", races, "paths", lambda n, cost: np.diff(cost) / np.diff(n))
+    for key in ("cost over steps", "cost over paths"):
+        lines += _flat(key, races.get(key))
     return lines + _exact(results)
 
 
@@ -75,20 +74,18 @@ def _memory(race):
     ]
 
 
-def _even(key, races, size, each):
-    """What each of the steps or paths costs along a curve: dearest to cheapest."""
+def _flat(key, race):
+    """The cost of a path's step, over the curve: largest to smallest."""
     lines = []
-    race = races.get(key)
     entries = [e for e in race["entries"] if e.get("runs")] if race else []
     for name in dict.fromkeys(e["contestant"] for e in entries):
-        points = sorted(
-            (e["work"][size], np.median(seconds(e, race["clock"])))
+        costs = [
+            np.median(seconds(e, race["clock"])) / e["work"]["steps"] / e["work"]["paths"]
             for e in entries
             if e["contestant"] == name
-        )
-        costs = each(*np.array(points).T)
+        ]
         text = f"{key}: {name}, dearest to cheapest"
-        lines.append(_line(text, costs.max() / costs.min(), AT_MOST, 1.1))
+        lines.append(_line(text, max(costs) / min(costs), AT_MOST, 1.1))
     return lines
 
 
