@@ -103,6 +103,16 @@ class TestReport:
         assert any("Diffrax Heun: ValueError: no" in line for line in lines)
         assert sum("floor" in line for line in lines[1:]) == 1
 
+    def test_a_curve_is_a_row_of_costs(self, results):
+        entries = [entry("EES25", [200e-9 * n * 1.5], paths=n) for n in (64, 128)]
+        results["races"]["cost over paths"] = {"clock": "cpu", "entries": entries}
+        table = report.markdown(results).split("\n\n")[-1]
+        assert table.splitlines() == [
+            "| cost over paths, ns of a path's step | 64 | 128 |",
+            "|---|---|---|",
+            "| EES25 | 1.50 | 1.50 |",
+        ]
+
     @pytest.mark.parametrize(
         "number, text",
         [(1430.4, "1430"), (127.2, "127"), (31.26, "31.3"), (9.384, "9.38"), (0.6249, "0.62")],
@@ -144,6 +154,19 @@ class TestGoals:
         entries.append(entry("EES25", [12_000.0], steps=10_000, paths=4))
         results["races"] = {"cost over steps": {"clock": "cpu", "entries": entries}}
         assert "dearest to cheapest: 1.2, at most 1.1" in goals.check(results)[0]
+
+    def test_a_curve_is_held_against_its_floor_at_every_size(self, results):
+        entries = [
+            entry(name, [cost * n], paths=n)
+            for name, cost in (("EES25", 1.0), ("floor", 0.8))
+            for n in (64, 128)
+        ]
+        entries[-1]["runs"] = [{"cpu": 128.0, "wall": 128.0}]
+        results["races"] = {"cost over paths": {"clock": "cpu", "entries": entries}}
+        lines = goals.check(results)
+        assert lines[0].startswith("  holds  cost over paths: EES25, dearest to cheapest: 1,")
+        assert lines[1].startswith("  MISSED cost over paths: EES25 to floor, at worst: 1.25,")
+        assert len(lines) == 2  # and none on the floor by itself
 
 
 class TestCommittedResults:

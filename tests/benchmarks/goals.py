@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.benchmarks.report import compile_seconds, entry_of, ratio, seconds
+from tests.benchmarks.report import compile_seconds, curves_of, entry_of, ratio
 
 
 FORWARD = [f"forward, {n} steps" for n in (50, 200, 1000, 5000)]
@@ -75,17 +75,20 @@ def _memory(race):
 
 
 def _flat(key, race):
-    """The cost of a path's step, over the curve: largest to smallest."""
-    lines = []
-    entries = [e for e in race["entries"] if e.get("runs")] if race else []
-    for name in dict.fromkeys(e["contestant"] for e in entries):
-        costs = [
-            np.median(seconds(e, race["clock"])) / e["work"]["steps"] / e["work"]["paths"]
-            for e in entries
-            if e["contestant"] == name
-        ]
+    """The cost of a path's step along the curve: largest to smallest, and to the floor's."""
+    lines, floors = [], {}
+    curves = curves_of(race) if race else {}
+    for (name, task), costs in curves.items():
+        # The floor's own line says what the machine can: nobody's goal.
+        if name == "floor":
+            floors[task] = costs
+            continue
         text = f"{key}: {name}, dearest to cheapest"
-        lines.append(_line(text, max(costs) / min(costs), AT_MOST, 1.1))
+        lines.append(_line(text, max(costs.values()) / min(costs.values()), AT_MOST, 1.1))
+    for (name, task), costs in curves.items():
+        if name != "floor" and task in floors:
+            worst = max(cost / floors[task][size] for size, cost in costs.items())
+            lines.append(_line(f"{key}: {name} to floor, at worst", worst, AT_MOST, 1.05))
     return lines
 
 

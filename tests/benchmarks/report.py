@@ -51,6 +51,20 @@ def compile_seconds(entry: dict) -> float:
     return float(np.median([one["cpu"] for one in entry["compile"]]))
 
 
+def curves_of(race: dict) -> dict[tuple[str, str], dict[int, float]]:
+    """Nanoseconds of a path's step by what grows, for each contestant and task of a curve."""
+    entries = [entry for entry in race["entries"] if entry.get("runs")]
+    grows = [
+        what for what in ("steps", "paths", "dim") if len({e["work"][what] for e in entries}) > 1
+    ]
+    curves = {}
+    for entry in entries:
+        work = entry["work"]
+        cost = 1e9 * np.median(seconds(entry, race["clock"])) / work["steps"] / work["paths"]
+        curves.setdefault((entry["contestant"], entry["task"]), {})[work[grows[0]]] = cost
+    return curves
+
+
 def lines_of(key: str, race: dict) -> list[str]:
     """A race as a table for a terminal."""
     clock = race["clock"]
@@ -117,6 +131,7 @@ def markdown(results: dict) -> str:
         _table("forward", kinds["forward"]),
         _table("two cores, time on the wall", kinds["two cores"]),
         _contraction(results.get("contraction", ())),
+        *(_curves(key, race) for key, race in races.items() if key.startswith("cost over")),
     ]
     return "\n\n".join([where, *("\n".join(table) for table in tables if table)])
 
@@ -175,8 +190,19 @@ def _contraction(rows):
     return lines
 
 
+def _curves(key, race):
+    """What a path's step costs as the work grows."""
+    curves = curves_of(race)
+    sizes = list(next(iter(curves.values())))
+    lines = [_row([f"{key}, ns of a path's step", *sizes]), "|" + "---|" * (1 + len(sizes))]
+    for (name, task), costs in curves.items():
+        label = f"{name}, {task}" if name == "floor" else name
+        lines.append(_row([label, *(_digits(cost) for cost in costs.values())]))
+    return lines
+
+
 def _row(cells):
-    return f"| {' | '.join(cells)} |"
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def _digits(number):
