@@ -1,5 +1,7 @@
 """What we set out to reach, beside what was measured."""
 
+import json
+
 import numpy as np
 
 from tests.benchmarks.report import compile_seconds, curves_of, entry_of, ratio
@@ -76,20 +78,27 @@ def _memory(race):
 
 def _flat(key, race):
     """The cost of a path's step along the curve: largest to smallest, and to the floor's."""
-    lines, floors = [], {}
-    curves = curves_of(race) if race else {}
-    for (name, task), costs in curves.items():
+    if not race:
+        return []
+    lines, clock = [], race["clock"]
+    for (name, task), costs in curves_of(race).items():
         # The floor's own line says what the machine can: nobody's goal.
-        if name == "floor":
-            floors[task] = costs
-            continue
-        text = f"{key}: {name}, dearest to cheapest"
-        lines.append(_line(text, max(costs.values()) / min(costs.values()), AT_MOST, 1.1))
-    for (name, task), costs in curves.items():
-        if name != "floor" and task in floors:
-            worst = max(cost / floors[task][size] for size, cost in costs.items())
-            lines.append(_line(f"{key}: {name} to floor, at worst", worst, AT_MOST, 1.05))
-    return lines
+        if name != "floor":
+            text = f"{key}: {name}, dearest to cheapest"
+            lines.append(_line(text, max(costs.values()) / min(costs.values()), AT_MOST, 1.1))
+    ran = {
+        (e["contestant"], e["task"], json.dumps(e["work"])): e
+        for e in race["entries"]
+        if e.get("runs")
+    }
+    worst = {}
+    for (name, task, work), entry in ran.items():
+        if name != "floor" and (floor := ran.get(("floor", task, work))):
+            worst[name] = max(worst.get(name, 0.0), ratio(entry, floor, clock)[0])
+    return lines + [
+        _line(f"{key}: {name} to floor, at worst", most, AT_MOST, 1.05)
+        for name, most in worst.items()
+    ]
 
 
 def _exact(results):
