@@ -17,8 +17,8 @@ from ees.results import Axis, Plot, Report, Series
 from ees.solve import solve
 
 
-_POINTS = 1001
-_REFERENCE = slice(None, None, LATTICE // 1008)
+_POINTS = 2001
+_REFERENCE = slice(None, None, LATTICE // 2016)
 
 _TIME = (Plot("paths", "", Axis("time", "t"), Axis("solution", "y"), (), window=(-1.0, 1.0)),)
 _PHASE = (
