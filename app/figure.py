@@ -11,7 +11,7 @@ import holoviews as hv
 import numpy as np
 from bokeh.themes import Theme
 
-from app.outlines import apart, bars, between, boundary, highest, inside, rings
+from app.outlines import apart, around, bars, between, boundary, highest, inside, rings
 from app.theme import CURSOR, Style, style
 from ees.results import Axis, Plot, Region, Series
 
@@ -29,6 +29,7 @@ FILL = 0.16  # opacity of an area; where it is shaded, areas lie on top of each 
 _WIRE = np.float32
 _TIME_OFF, _TIME_APART = 0.05, 0.06  # of the window's height
 SIZES = {"markers": (6, 1), "dots": (8, 2), "cross": (14, 3)}  # and the width of strokes
+AREAS = "fill", "band"
 TEXTS = {"time": ("right", "middle"), "value": ("center", "top")}
 
 
@@ -40,11 +41,12 @@ _DEEPER, _BEYOND = (0.25, 0.5), (2.0, 4.0)
 class Layer:
     """One glyph of a plot.
 
-    - `kind`: a `"fill"`, areas on top of each other; a `"curve"`; thin `"contours"`; `"markers"`
-      on a curve or `"dots"` without one; a `"cross"` where it left and the `"time"` there; the
-      `"value"` of a contour.
+    - `kind`: a `"fill"`, areas on top of each other; a `"band"` around a curve; a `"curve"`; thin
+      `"contours"`; `"markers"` on a curve or `"dots"` without one; a `"cross"` where it left and
+      the `"time"` there; the `"value"` of a contour.
     - `x`, `y`: its points; parts of a curve are apart by NaN. Of a fill, one such array for each
-      area, whose parts are closed rings: holes turn clockwise.
+      area, whose parts are closed rings: holes turn clockwise. Of a band, its low end.
+    - `high`: the high end of a band.
     - `text`: what is written at each point.
     - `times`: of the points of a curve that is not drawn over time.
     """
@@ -55,6 +57,7 @@ class Layer:
     style: Style
     x: np.ndarray | list[np.ndarray]
     y: np.ndarray | list[np.ndarray]
+    high: np.ndarray | None = None
     text: tuple[str, ...] = ()
     times: np.ndarray | None = None
 
@@ -67,6 +70,8 @@ class Layer:
                 "y": [area.astype(_WIRE) for area in self.y],
             }
         columns = {"x": self.x.astype(_WIRE), "y": self.y.astype(_WIRE)}
+        if self.high is not None:
+            columns["high"] = self.high.astype(_WIRE)
         if self.kind in TEXTS:
             columns["text"] = np.array(self.text, object)
         if self.times is not None:
@@ -78,7 +83,7 @@ def layers(plot: Plot) -> list[Layer]:
     """A plot's glyphs from back to front: areas first, lines above them."""
     found = [layer for region in plot.regions for layer in _region(region, plot)]
     found += [layer for series in plot.series for layer in _series(series)]
-    found.sort(key=lambda layer: layer.kind != "fill")
+    found.sort(key=lambda layer: layer.kind not in AREAS)
     if plot.cursor is not None:
         x, y = np.full(2, plot.cursor), np.array(heights(plot))
         found.append(Layer("curve", "cursor", "chosen h", CURSOR, x, y))
@@ -105,7 +110,7 @@ def _region(region: Region, plot: Plot) -> list[Layer]:
             contours = apart([np.stack(lines[i], axis=1) for i in seen])
             found += [
                 Layer("contours", *named, *contours),
-                Layer("value", *named, *points, texts),
+                Layer("value", *named, *points, text=texts),
             ]
     return found
 
@@ -113,16 +118,16 @@ def _region(region: Region, plot: Plot) -> list[Layer]:
 def _series(series: Series) -> list[Layer]:
     named = series.key, series.label, style(series.key)
     if series.look == "bars":
-        x, y = bars(series.x, series.y)
-        return [Layer("fill", *named, [x], [y]), Layer("curve", *named, x, y)]
+        band = bars(series.x, series.y)
+        return [Layer("band", *named, *band), Layer("curve", *named, *around(*band))]
     points = *named, series.x, series.y
     if series.look == "dots":
         return [Layer("dots", *points)]
     found = [Layer("curve", *points, times=series.times)]
     found += [Layer("markers", *points, times=series.times)] * series.marks
     if series.low is not None and series.high is not None:
-        x, y = between(series.x, series.low, series.high)
-        found.append(Layer("fill", *named, [x], [y]))
+        band = between(series.x, series.low, series.high)
+        found.append(Layer("band", *named, *band))
     return found
 
 
@@ -138,7 +143,7 @@ def _leaving(plot: Plot) -> list[Layer]:
         rise = (high - low) * (_TIME_OFF + _TIME_APART * above)
         y = np.where(y > (low + high) / 2, y - rise, y + rise)
         when = series.left[0] if series.times is None else series.times[-1]
-        found.append(Layer("time", *named, x, y, (f"t = {when:.4g}",)))
+        found.append(Layer("time", *named, x, y, text=(f"t = {when:.4g}",)))
     return found
 
 
@@ -181,18 +186,10 @@ def _glyph(layer: Layer):
     look = layer.style
     if layer.kind == "fill":
         areas = [polygon for x, y in zip(layer.x, layer.y) for polygon in _polygons(x, y)]
-        return hv.Polygons(areas, ["x", "y"]).opts(
-            hv.opts.Polygons(color=look.colour, alpha=FILL, line_alpha=0, backend="bokeh"),
-            # Whichever of the two is left to its default, a colour cycle, wins.
-            hv.opts.Polygons(
-                color=look.colour,
-                facecolor=look.colour,
-                edgecolor="none",
-                alpha=FILL,
-                linewidth=0,
-                backend="matplotlib",
-            ),
-        )
+        return _filled(hv.Polygons(areas, ["x", "y"]), hv.opts.Polygons, look)
+    if layer.kind == "band":
+        band = layer.x, layer.y, layer.high
+        return _filled(hv.Area(band, "x", ["y", "high"]), hv.opts.Area, look)
     if layer.kind in ("curve", "contours"):
         thin = layer.kind == "contours"
         dash = (0, look.dash) if look.dash and not thin else "-"
@@ -242,6 +239,21 @@ def _glyph(layer: Layer):
             marker="X" if cross else look.marker[1],
             s=size**2 / 6,
             linewidth=stroke / 2,
+            backend="matplotlib",
+        ),
+    )
+
+
+def _filled(area, options, look: Style):
+    # Of Matplotlib's colours, whichever is left to its default, a colour cycle, wins.
+    return area.opts(
+        options(color=look.colour, alpha=FILL, line_alpha=0, backend="bokeh"),
+        options(
+            color=look.colour,
+            facecolor=look.colour,
+            edgecolor="none",
+            alpha=FILL,
+            linewidth=0,
             backend="matplotlib",
         ),
     )

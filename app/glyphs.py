@@ -42,8 +42,9 @@ const [{tags, visible}] = cb_obj.item.renderers
 const others = figure.renderers.filter((one) => !cb_obj.item.renderers.includes(one))
 for (const one of others) if (one.tags[0] === tags[0]) one.visible = !visible
 """
-# Layers whose points have numbers worth reading.
-_POINTED = ("curve", "markers", "dots", "cross")
+# What reads the numbers at the pointer, and on which layers.
+_ON_CURVES, _ON_BANDS = "numbers of curves", "numbers of bands"
+_POINTED = dict.fromkeys(("curve", "markers", "dots", "cross"), _ON_CURVES) | {"band": _ON_BANDS}
 # MathJax paints a label once, in the colour of the page at that time; a label that changes is
 # painted again.
 _RELABEL = """
@@ -83,16 +84,10 @@ def new_figure(blank: Plot):
     )
     made.toolbar.logo = None
     made.title.text_font_size = "0.9em"
-    made.add_tools(
-        HoverTool(
-            renderers=[],
-            tooltips=[
-                ("", "$name"),
-                (blank.x.label, "$snap_x{0.0000}"),
-                (blank.y.label, "$snap_y"),
-            ],
-        )
-    )
+    curves = [("", "$name"), (blank.x.label, "$snap_x{0.0000}"), (blank.y.label, "$snap_y")]
+    bands = [("", "$name"), (blank.x.label, "@x{0.0000}"), (blank.y.label, "@y to @high")]
+    for kind, said in ((_ON_CURVES, curves), (_ON_BANDS, bands)):
+        made.add_tools(HoverTool(name=kind, renderers=[], tooltips=said))
     if blank.square:
         made.max_width = SQUARE_WIDTH
         made.select_one(BoxZoomTool).match_aspect = True
@@ -132,7 +127,7 @@ def new_glyph(made, layer: Layer) -> GlyphRenderer:
     """A layer's glyph in a figure, with a source of its own."""
     glyph = _drawn(made, layer)
     if layer.kind in _POINTED:
-        hover = made.select_one(HoverTool)
+        hover = made.select_one({"name": _POINTED[layer.kind]})
         hover.renderers = [*hover.renderers, glyph]
     return glyph
 
@@ -158,10 +153,10 @@ def new_sample(made, drawn: GlyphRenderer) -> GlyphRenderer:
     BokehJS builds the legend again whenever anything changes that can be reached from a glyph
     in it, twice for each assignment of numbers: what moves stays out of its reach.
     """
-    nowhere = [np.nan]
-    if isinstance(drawn.glyph, Patches):
-        nowhere = [nowhere]
-    return made.add_glyph(ColumnDataSource({"x": nowhere, "y": nowhere}), drawn.glyph)
+    nowhere = [[np.nan]] if isinstance(drawn.glyph, Patches) else [np.nan]
+    return made.add_glyph(
+        ColumnDataSource(dict.fromkeys(drawn.data_source.data, nowhere)), drawn.glyph
+    )
 
 
 def _drawn(made, layer: Layer) -> GlyphRenderer:
@@ -176,6 +171,10 @@ def _drawn(made, layer: Layer) -> GlyphRenderer:
             line_alpha=0.0,
             level="underlay",
             **of,
+        )
+    if layer.kind == "band":
+        return made.varea(
+            "x", "y", "high", fill_color=look.colour, fill_alpha=FILL, level="underlay", **of
         )
     if layer.kind in ("curve", "contours"):
         thin = layer.kind == "contours"

@@ -151,7 +151,9 @@ class LivePlot(pn.viewable.Viewer):
         self._glyphs[layer.key, layer.kind] = glyph
         made = [glyph]
         timed = layer.times is not None or self.plot.x.symbol == "t"
-        moves = layer.kind in ("curve", "markers") and layer.key.partition("/")[0] not in _STILL
+        moves = (
+            layer.kind in ("curve", "markers", "band") and layer.key.partition("/")[0] not in _STILL
+        )
         if self._stage is not None and timed and moves:
             # While time runs, the curve ends at the moment.
             glyph.view.filter = self._stage.past

@@ -12,6 +12,8 @@ from ees.results import Region
 
 
 Points = tuple[np.ndarray, np.ndarray]
+# x, and the low and the high end there.
+Band = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 # A growth of 1e300 beside one of 1 would put a boundary on top of a grid point.
 _HIGHEST = 1e6
@@ -36,23 +38,26 @@ def apart(parts: Iterable[np.ndarray]) -> Points:
     return x, y
 
 
-def between(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> Points:
-    """The ring around a band."""
+def between(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> Band:
+    """The part of a band that has two ends."""
     drawn = np.isfinite(low) & np.isfinite(high)
-    x, low, high = x[drawn], low[drawn], high[drawn]
-    return np.concatenate([x, x[::-1]]), np.concatenate([low, high[::-1]])
+    return x[drawn], low[drawn], high[drawn]
 
 
-def bars(x: np.ndarray, y: np.ndarray) -> Points:
-    """The ring around the bars of a histogram, each as wide as the points are apart."""
+def bars(x: np.ndarray, y: np.ndarray) -> Band:
+    """The bars of a histogram, each as wide as the points are apart, as a band that stands on 0."""
     if not len(x):
-        return x, y
+        return x, y, y
     edges = (x[1:] + x[:-1]) / 2 if len(x) > 1 else np.array([])
     first = x[0] - (edges[0] - x[0] if len(edges) else 0.5)
     last = x[-1] + (x[-1] - edges[-1] if len(edges) else 0.5)
-    edges = np.concatenate([[first], edges, [last]])
-    ring = np.concatenate([edges[[0, -1]], np.repeat(edges, 2)[-2:0:-1], edges[:1]])
-    return ring, np.concatenate([[0.0, 0.0], np.repeat(y, 2)[::-1], [0.0]])
+    sides = np.repeat(np.concatenate([[first], edges, [last]]), 2)[1:-1]
+    return sides, np.zeros(len(sides)), np.repeat(y, 2)
+
+
+def around(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> Points:
+    """The ring around a band."""
+    return np.concatenate([x, x[::-1], x[:1]]), np.concatenate([low, high[::-1], low[:1]])
 
 
 def rings(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:

@@ -7,6 +7,7 @@ import holoviews as hv
 import numpy as np
 import pytest
 from bokeh.events import Tap
+from bokeh.models import HoverTool
 from matplotlib.colors import to_hex
 
 import ees
@@ -177,7 +178,7 @@ def test_contours_of_a_shaded_region_say_their_values(plane):
         assert value == pytest.approx(float(text), rel=0.15)
     plain = dataclasses.replace(plane.regions[0], shaded=False)
     kinds = {one.kind for one in layers(dataclasses.replace(plane, regions=(plain,)))}
-    assert kinds == {"fill", "curve", "dots"}
+    assert kinds == {"fill", "band", "curve", "dots"}
 
 
 def test_values_that_are_infinite_or_unknown_leave_the_boundary_in_its_place(plane):
@@ -193,12 +194,34 @@ def test_values_that_are_infinite_or_unknown_leave_the_boundary_in_its_place(pla
 
 def test_bands_and_bars_cover_what_they_stand_for():
     x = np.array([0.0, 1.0, 2.0, 4.0])
-    area, (ring,) = _area(*outlines.between(x, x - 1.0, np.array([1.0, 1.0, np.nan, 5.0])))
+    band = outlines.between(x, x - 1.0, np.array([1.0, 1.0, np.nan, 5.0]))
+    area, (ring,) = _area(*outlines.around(*band))
     assert area == pytest.approx(1.5 + 3 * 1.5) and not ring[2]
-    area, (ring,) = _area(*outlines.bars(np.array([1.0, 2.0, 3.0]), np.array([2.0, 5.0, 1.0])))
+    band = outlines.bars(np.array([1.0, 2.0, 3.0]), np.array([2.0, 5.0, 1.0]))
+    area, (ring,) = _area(*outlines.around(*band))
     assert area == pytest.approx(8.0) and not ring[2]
     assert (ring[0].min(), ring[0].max()) == (0.5, 3.5)
     assert all(len(part) == 0 for part in outlines.bars(np.zeros(0), np.zeros(0)))
+
+
+def test_a_band_says_its_ends_and_ends_at_the_moment_while_time_runs():
+    t = np.array([0.0, 1.0, 2.0])
+    fan = Series("EES25", "fan", t, t, low=t - 1, high=t + 2)
+    plot = Plot("fan", "", Axis("time", "t"), Axis("solution", "y"), (fan,))
+    stage = Stage()
+    live = LivePlot(dataclasses.replace(plot, series=()), stage=stage)
+    live.draw(plot)
+    band = live._glyphs["EES25", "band"]
+    assert type(band.glyph).__name__ == "VArea" and band.view.filter is stage.past
+    np.testing.assert_array_equal(band.data_source.data["high"], t + 2)
+    pointed = {tuple(tool.renderers): tool for tool in live._figure.select({"type": HoverTool})}
+    assert pointed.keys() == {(live._glyphs["EES25", "curve"],), (band,)}
+    assert pointed[(band,)].tooltips[-1] == ("solution", "@y to @high")
+    drawn = hv.renderer("matplotlib").get_plot(element(plot)).state
+    (area,) = drawn.axes[0].collections
+    assert to_hex(area.get_facecolor()[0]) == style("EES25").colour
+    low, high = np.sort(area.get_paths()[0].vertices[:, 1])[[0, -1]]
+    assert (low, high) == (-1.0, 4.0)
 
 
 def test_a_live_plane_shows_its_areas_and_keeps_one_scale_for_both_axes(plane):
@@ -207,7 +230,7 @@ def test_a_live_plane_shows_its_areas_and_keeps_one_scale_for_both_axes(plane):
     kinds = {name: type(renderer.glyph).__name__ for name, renderer in live._glyphs.items()}
     assert kinds == {
         ("EES25", "fill"): "Patches",
-        ("RK4", "fill"): "Patches",
+        ("RK4", "band"): "VArea",
         ("EES25", "curve"): "Line",
         ("EES25", "contours"): "Line",
         ("EES25", "value"): "Text",
@@ -231,9 +254,10 @@ def test_a_click_on_a_live_plot_says_where(plane):
 @pytest.mark.parametrize("backend", ["bokeh", "matplotlib"])
 def test_an_element_has_areas_with_holes_in_both_backends(plane, backend):
     whole = element(plane)
-    ring, band = [one for one in whole if isinstance(one, hv.Polygons)]
+    (ring,) = [one for one in whole if isinstance(one, hv.Polygons)]
     assert [len(holes) for (holes,) in ring.holes()] == [1] * 3
-    assert [len(holes) for (holes,) in band.holes()] == [0]
+    (band,) = [one for one in whole if isinstance(one, hv.Area)]
+    assert (band.dimension_values("high") > band.dimension_values("y")).all()
     drawn = hv.renderer(backend).get_plot(whole).state
     if backend == "matplotlib":
         colours = [to_hex(fill.get_facecolor()[0]) for fill in drawn.axes[0].collections[:2]]
