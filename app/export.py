@@ -40,7 +40,7 @@ def figure(plot: Plot, kind: str, width: float = 89) -> bytes:
         renderer = hv.renderer("matplotlib")
         drawn = renderer.get_plot(element(plot)).state
         try:
-            _arrange(drawn, width / 25.4, plot.square)
+            _arrange(drawn, width / 25.4, plot)
             metadata = {_KEPT[kind]: None} if _KEPT[kind] else None
             drawn.savefig(file, format=kind, dpi=600, metadata=metadata)
         finally:
@@ -72,9 +72,12 @@ print(f"{{plot.title}}: wrote {{sum(len(s.x) for s in plot.series)}} points to {
 '''
 
 
-def _arrange(drawn, inches: float, square: bool) -> None:
+def _arrange(drawn, inches: float, plot: Plot) -> None:
     """Exact width, two thirds as high or square, the legend below with line and marker."""
-    axes = drawn.axes[0]
+    axes, square = drawn.axes[0], plot.square
+    for axis, of in ((axes.xaxis, plot.x), (axes.yaxis, plot.y)):
+        if of.whole and not of.log:
+            axis.get_major_locator().set_params(integer=True)
     axes.set_aspect("equal" if square else "auto")
     axes.set_box_aspect(None)
     entries = {}

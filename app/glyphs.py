@@ -11,6 +11,7 @@ from bokeh.models import (
     GlyphRenderer,
     HoverTool,
     Legend,
+    NoOverlap,
     Patches,
     Range1d,
 )
@@ -36,6 +37,13 @@ if (figure.height != grown) figure.height = grown
 """
 # panel-material-ui makes samples so short that one cannot tell dashes from dots.
 _LENGTHEN = "if (legend.glyph_width != width) legend.glyph_width = width"
+_TITLE = 0.9  # em
+# On a narrow screen a title is as large as it fits, down to what can still be read.
+_ENTITLE = """
+const fit = most * (figure.inner_width + 30) / (6.3 * title.text.length)
+const size = `${Math.max(0.62, Math.min(most, fit)).toFixed(2)}em`
+if (title.text_font_size != size) title.setv({text_font_size: size}, {sync: false})
+"""
 # The legend itself hides the samples that it shows.
 _HIDE = """
 const [{tags, visible}] = cb_obj.item.renderers
@@ -83,7 +91,10 @@ def new_figure(blank: Plot):
         active_drag="box_zoom",
     )
     made.toolbar.logo = None
-    made.title.text_font_size = "0.9em"
+    made.title.text_font_size = f"{_TITLE}em"
+    entitle = CustomJS(args={"figure": made, "title": made.title, "most": _TITLE}, code=_ENTITLE)
+    made.js_on_change("inner_width", entitle)
+    made.title.js_on_change("text", entitle)
     curves = [("", "$name"), (blank.x.label, "$snap_x{0.0000}"), (blank.y.label, "$snap_y")]
     bands = [("", "$name"), (blank.x.label, "@x{0.0000}"), (blank.y.label, "@y to @high")]
     for kind, said in ((_ON_CURVES, curves), (_ON_BANDS, bands)):
@@ -95,8 +106,11 @@ def new_figure(blank: Plot):
         shape = CustomJS(args={"figure": made}, code=_SQUARE)
         for changed in ("inner_width", "inner_height", "tags"):
             made.js_on_change(changed, shape)
-    for axis in (*made.xaxis, *made.yaxis):
+    for axis, of in ((made.xaxis[0], blank.x), (made.yaxis[0], blank.y)):
         axis.axis_label_text_font_size = "0.9em"
+        axis.major_label_policy = NoOverlap()
+        if of.whole and not of.log:
+            axis.ticker.min_interval = 1
         axis.js_on_change("axis_label_text_color", CustomJS(args={"axis": axis}, code=_RELABEL))
     legend = Legend(
         items=[],

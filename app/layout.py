@@ -29,6 +29,8 @@ _SHORT = 1.0  # second of work that foretells the rest
 _REST = 250  # milliseconds
 _AT_ONCE = 0.1  # seconds
 
+_LINES = 66  # pixels, of three lines of messages
+
 _MESSAGES = """
 :host { overflow-y: auto; }
 ul { margin: 0; padding-left: 1.1em; line-height: 1.35; }
@@ -53,16 +55,19 @@ class Explorer(pn.viewable.Viewer):
         self._timeline = Timeline(self.study, stage)
         self.screen = Screen(width=0, height=0, margin=0)
         self._sweep = Sweep(self.study, self.screen, self.controls.sweep)
-        self._equation = pn.pane.LaTeX("", styles={"font-size": "1.15em"}, margin=(4, 10))
+        self._equation = pn.pane.LaTeX(
+            "",
+            styles={"font-size": "1.15em", "max-width": "100%", "overflow": "auto hidden"},
+            margin=(4, 10),
+        )
         # Beside a short equation, below a long one.
         self._why = pn.pane.HTML(
             "", sanitize_html=True, styles={"flex": "1 1 22em"}, margin=(0, 10)
         )
-        # Of one height, whatever it says: the plots below must not jump while a slider moves.
         self._messages = pn.pane.HTML(
             "",
             sizing_mode="stretch_width",
-            height=66,
+            min_height=_LINES,
             margin=(2, 10),
             styles={"flex": "1 1 20em"},
             stylesheets=[_MESSAGES],
@@ -148,6 +153,8 @@ class Explorer(pn.viewable.Viewer):
     def _describe(self) -> None:
         experiment = self.study.experiment
         self._work.visible = experiment.question.steady
+        # The plots below must not jump as paths leave while a slider moves.
+        self._messages.max_height = _LINES * (1 if experiment.question.played else 3)
         model = experiment.subject
         equation = f"$${model.latex}$$"
         if self._equation.object != equation:

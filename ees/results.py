@@ -18,13 +18,14 @@ class Axis:
     """What one axis of a plot means.
 
     - `label`: words; `symbol`: LaTeX without dollar signs; `unit`: "" for a pure number.
-    - `log`: whether it is read on a logarithmic scale.
+    - `log`: whether it is read on a logarithmic scale; `whole`: whether it counts something.
     """
 
     label: str
     symbol: str
     unit: str = ""
     log: bool = False
+    whole: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -110,10 +110,13 @@ def _summary(label, drawn) -> tuple[str, ...]:
         return (f"{label}: what each adjoint needs, as the compiler finds it out.",)
     few, many = COUNTS[0], COUNTS[-1]
     grown = {kind: y[-1] / y[0] for kind, y in sizes.items()}
+    kept = (
+        "stays as it is" if grown["reversible"] == 1 else f"grows {grown['reversible']:.3g} times"
+    )
     return (
-        f"{label}: from {few} to {many} steps the memory of the reversible adjoint grows "
-        f"{grown['reversible']:.3g} times, of recursive checkpoints {grown['recursive']:.3g} times "
-        f"and of a full tape {grown['tape']:.3g} times.",
+        f"{label}: from {few} to {many} steps the memory of the reversible adjoint {kept}, that of "
+        f"recursive checkpoints grows {grown['recursive']:.3g} times and that of a full tape "
+        f"{grown['tape']:.3g} times.",
     )
 
 

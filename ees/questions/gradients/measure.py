@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -31,6 +31,8 @@ from ees.results import Report
 _BOUND = LATTICE
 # From here on a gradient is not worth a descent; below, what the error costs is small.
 _USELESS, _DOUBTFUL = 1.0, 1e-2
+# The worst first.
+_ADVICE = "do not train at this step", "doubtful", "trust"
 # On the boundary of a domain round-off decides.
 _UNSTABLE = 1.001
 
@@ -138,30 +140,39 @@ def judged(experiment, quantity: str, pieces: Sequence[Hashable]) -> Iterator[Re
             doing = f"{experiment.scheme(name).name}, h = {experiment.horizon / steps:.3g}"
             yield Report((), (), *progress, doing)
         measured = discrepancy(experiment, name, steps)
-        found.append(verdict(experiment, name, measured))
-    return tuple(found)
+        found.append((name, measured))
+    return verdicts(experiment, found)
 
 
-def verdict(experiment, name: str, found: GradientDiscrepancy) -> str:
-    """Whether to train with a scheme at its present step, in a sentence, and why."""
+def verdicts(experiment, found: Iterable[tuple[str, GradientDiscrepancy]]) -> tuple[str, ...]:
+    """Whether to train with each scheme at its present step, and why: a sentence each.
+
+    Warnings come first: on a small screen there may be no room for more.
+    """
+    judged = [_verdict(experiment, name, measured) for name, measured in found]
+    return tuple(said for _, said in sorted(judged, key=lambda pair: _ADVICE.index(pair[0])))
+
+
+def _verdict(experiment, name: str, found: GradientDiscrepancy) -> tuple[str, str]:
     steps = experiment.steps_of(name)
     error, cosine, _, own = numbers(found, fine(experiment))
     label = f"{experiment.scheme(name).name}, h = {experiment.horizon / steps:.3g}"
+    never, doubtful, trust = _ADVICE
     if not np.isfinite([error, cosine]).all():
-        advice, size = "do not train at this step", "no finite gradient"
+        advice, size = never, "no finite gradient"
     elif error >= _USELESS or cosine <= 0:
         size = f"error {error:.2g} times the gradient, cosine {cosine:.2f}"
-        advice = "do not train at this step"
+        advice = never
     elif own >= _USELESS:
         # An adjoint may find the gradient of a wrong solution exactly.
         size = f"the adjoint's error is {error:.1g}, the scheme's own {own:.2g} times the gradient"
-        advice = "do not train at this step"
+        advice = never
     elif error >= _DOUBTFUL:
-        advice, size = "doubtful", f"error {error:.2g}, cosine {cosine:.4f}"
+        advice, size = doubtful, f"error {error:.2g}, cosine {cosine:.4f}"
     else:
-        advice, size = "trust", f"error {error:.1g}"
-    why = _reason(experiment, name, steps, well=advice == "trust")
-    return f"{label}: {advice}: {size}{why and f' ({why})'}."
+        advice, size = trust, f"error {error:.1g}"
+    why = _reason(experiment, name, steps, well=advice == trust)
+    return advice, f"{label}: {advice}: {size}{why and f' ({why})'}."
 
 
 def _reason(experiment, name, steps, well) -> str:

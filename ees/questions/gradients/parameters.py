@@ -8,7 +8,7 @@ import jax.tree_util as jtu
 import numpy as np
 
 from ees.questions.base import Question
-from ees.questions.gradients.measure import CHOICES, discrepancy, fine, means, verdict
+from ees.questions.gradients.measure import CHOICES, discrepancy, fine, means, verdicts
 from ees.questions.window import clipped
 from ees.results import Axis, Plot, Report, Series
 
@@ -22,7 +22,7 @@ _BLANKS = (
     Plot(
         key="gradients-parameters",
         title="",
-        x=Axis("parameter", "i"),
+        x=Axis("parameter", "i", whole=True),
         y=Axis("gradient", r"\partial L / \partial \theta_i"),
         series=(),
         window=(-1.0, 1.0),
@@ -35,12 +35,12 @@ def by_parameter(experiment) -> Iterator[Report]:
     truth = fine(experiment)
     index = np.arange(1, len(truth) + 1, dtype=float)
     series = [Series("reference", "fine solution", index, truth, look="bars")]
-    messages, spread, worst = [], [truth, np.zeros(1)], []
+    measured, spread, worst = [], [truth, np.zeros(1)], []
     slots = np.linspace(-_ROOM / 2, _ROOM / 2, 2 * len(experiment.schemes) + 2)[1:-1]
     names = _names(experiment)
     for i, name in enumerate(experiment.schemes):
         found = discrepancy(experiment, name, experiment.steps_of(name))
-        messages.append(verdict(experiment, name, found))
+        measured.append((name, found))
         label = experiment.scheme(name).name
         exact, g = np.asarray(found.reference), np.asarray(found.gradient)
         if np.isfinite(exact).all():
@@ -68,7 +68,7 @@ def by_parameter(experiment) -> Iterator[Report]:
         caption=f"{_listed(names)} Bars are the gradient of a fine solution; of each scheme, the "
         f"exact discrete gradient and the adjoint's. Furthest off: {'; '.join(worst)}.",
     )
-    yield Report((plot,), tuple(messages))
+    yield Report((plot,), verdicts(experiment, measured))
 
 
 def _names(experiment) -> list[str]:
