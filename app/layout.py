@@ -153,8 +153,6 @@ class Explorer(pn.viewable.Viewer):
     def _describe(self) -> None:
         experiment = self.study.experiment
         self._work.visible = experiment.question.steady
-        # The plots below must not jump as paths leave while a slider moves.
-        self._messages.max_height = _LINES * (1 if experiment.question.played else 3)
         model = experiment.subject
         equation = f"$${model.latex}$$"
         if self._equation.object != equation:
@@ -224,6 +222,11 @@ class Explorer(pn.viewable.Viewer):
         lines += [("fact", text) for text in self._facts]
         shown = "".join(f'<li class="{kind}">{html.escape(text)}</li>' for kind, text in lines)
         shown = f'<ul role="status">{shown}</ul>'
+        # Plots must not jump below as paths leave while a slider moves; what was refused is read.
+        still = self.study.experiment.question.played and not self.study.refused
+        room = _LINES * (1 if still else 3)
+        if self._messages.max_height != room:
+            self._messages.max_height = room
         if self._messages.object != shown:
             self._messages.object = shown
 
