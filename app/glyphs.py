@@ -141,7 +141,8 @@ def new_glyph(made, layer: Layer) -> GlyphRenderer:
     """A layer's glyph in a figure, with a source of its own."""
     glyph = _drawn(made, layer)
     if layer.kind in _POINTED:
-        hover = made.select_one({"name": _POINTED[layer.kind]})
+        # Not by `select_one`, which walks through all that a figure holds.
+        (hover,) = (tool for tool in made.tools if tool.name == _POINTED[layer.kind])
         hover.renderers = [*hover.renderers, glyph]
     return glyph
 

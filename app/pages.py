@@ -24,22 +24,13 @@ class Page(pn.viewable.Viewer):
         super().__init__(**params)
         self.view, self._study, self._width, self._stage = view, study, width, stage
         self._panels: dict[str, PlotPanel] = {}
-        # Each is made when it is opened: a session opens few of them. A column of Material UI
-        # would lay out figures that arrive before they are there.
+        # Page and parts are each made when they are opened: a session opens few of them. Columns
+        # of Material UI would lay out figures that arrive before they are there.
+        self._layout = pn.Column(sizing_mode="stretch_width", margin=0)
         self._sections = {
             name: pn.Column(sizing_mode="stretch_width", margin=0) for name in view.parts
         }
-        # Tabs, because BokehJS never finishes a page with a figure that is drawn and not seen;
-        # what a tab holds is drawn when it is opened.
-        self._parts = pmui.Tabs(
-            *((part.title, self._sections[name]) for name, part in view.parts.items()),
-            dynamic=False,
-            sizing_mode="stretch_width",
-        )
-        self._parts.param.watch(self._turn, "active")
-        self._layout = pmui.Column(
-            pmui.Typography(view.question, variant="h5"), self._parts, sizing_mode="stretch_width"
-        )
+        self._parts: pmui.Tabs | None = None
         self._follow()
         study.param.watch(lambda event: self._follow(), "experiment")
 
@@ -50,6 +41,20 @@ class Page(pn.viewable.Viewer):
         """Draws a report's plots."""
         for plot in report.plots:
             self._panels[plot.key].draw(experiment, plot)
+
+    def _open(self) -> pmui.Tabs:
+        """Fills the page, once."""
+        if self._parts is None:
+            # Tabs, because BokehJS never finishes a page with a figure that is drawn and not seen;
+            # what a tab holds is drawn when it is opened.
+            self._parts = pmui.Tabs(
+                *((part.title, self._sections[name]) for name, part in self.view.parts.items()),
+                dynamic=False,
+                sizing_mode="stretch_width",
+            )
+            self._parts.param.watch(self._turn, "active")
+            self._layout[:] = [pmui.Typography(self.view.question, variant="h5"), self._parts]
+        return self._parts
 
     def _make(self, name: str) -> None:
         """Fills the section of a part, once."""
@@ -70,7 +75,7 @@ class Page(pn.viewable.Viewer):
     @property
     def part(self) -> str:
         """The name of the part that is open."""
-        return list(self.view.parts)[self._parts.active]
+        return list(self.view.parts)[0 if self._parts is None else self._parts.active]
 
     def _turn(self, event) -> None:
         experiment = self._study.experiment
@@ -82,4 +87,4 @@ class Page(pn.viewable.Viewer):
         experiment = self._study.experiment
         if experiment.view == self.view.name:
             self._make(experiment.part)
-            self._parts.active = list(self.view.parts).index(experiment.part)
+            self._open().active = list(self.view.parts).index(experiment.part)
