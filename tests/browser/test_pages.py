@@ -31,12 +31,12 @@ _ENTRY = """([title, label]) => {
 }"""
 _MARKS = """() => [...Bokeh.documents[0]._all_models.values()]
   .filter((m) => m.type === 'Span').map((m) => m.location)"""
-# How many points of each visible curve are let through at the moment.
-_SHOWN = """() => {
+# Of each visible glyph of a type, the share of points that are let through at the moment.
+_SHOWN = """(type) => {
   const figures = [...Bokeh.documents[0]._all_models.values()].filter((m) => m.type === 'Figure')
   return figures.map((m) => Bokeh.index.find_one(m))
     .filter((v) => v && v.el.getBoundingClientRect().width > 0)
-    .flatMap((v) => v.model.renderers.filter((r) => r.name && r.glyph.type === 'Line'))
+    .flatMap((v) => v.model.renderers.filter((r) => r.name && r.glyph.type === type))
     .map((r) => r.view.indices.count / r.data_source.data.x.length)
 }"""
 
@@ -92,9 +92,9 @@ def test_time_plays_pauses_steps_and_scrubs(app):
     button.click()
     page.until(lambda: (_moment(page) or 0) > 1)
     # While it plays, curves end at the moment.
-    page.until(lambda: all(0.05 < share < 1 for share in page.page.evaluate(_SHOWN)))
+    page.until(lambda: all(0.05 < share < 1 for share in page.page.evaluate(_SHOWN, "Line")))
     page.page.get_by_role("button", name="Pause", exact=True).click()
-    page.until(lambda: page.page.evaluate(_SHOWN) == [1, 1])
+    page.until(lambda: page.page.evaluate(_SHOWN, "Line") == [1, 1])
     paused = _moment(page)
     page.page.wait_for_timeout(300)
     assert _moment(page) == paused
@@ -105,6 +105,26 @@ def test_time_plays_pauses_steps_and_scrubs(app):
     page.until(lambda: _moment(page) == pytest.approx(10.0))
     page.page.get_by_role("button", name="First frame").click()
     page.until(lambda: _moment(page) is None)
+
+
+def test_a_band_says_its_ends_at_the_pointer_and_plays_with_its_mean(app):
+    choices = {"paths": 50}
+    page = app("?part=ensemble&steps=48&schemes=EES25&c.paths=50")
+    page.computed()
+    page.settled()
+    experiment = ees.Experiment(part="ensemble", steps=48, schemes=("EES25",), choices=choices)
+    fan = next(s for s in ees.run(experiment).plots[0].series if s.key == "EES25")
+    at = 20
+    between = (fan.low[at] + 3 * fan.y[at]) / 4
+    x, y = page.page.evaluate(_POINT, ["50 paths", (fan.x[at] + fan.x[at + 1]) / 2, between])
+    page.page.mouse.move(x - 5, y)
+    page.page.mouse.move(x, y)
+    said = f"{fan.x[at]:.4f} solution: {fan.low[at]:.3f} to {fan.high[at]:.3f}"
+    page.page.get_by_text(re.compile(rf"EES\(2,5\).*{re.escape(said)}")).first.wait_for()
+    page.page.get_by_role("button", name="Play", exact=True).click()
+    page.until(lambda: (_moment(page) or 0) > 1)
+    first = [0.05 < share < 1 for share in page.page.evaluate(_SHOWN)]
+    assert any(first)
 
 
 def test_the_step_size_sweeps_until_it_is_stopped_and_compiles_nothing(app, server):
