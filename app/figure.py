@@ -30,6 +30,7 @@ _WIRE = np.float32
 _TIME_OFF, _TIME_APART = 0.05, 0.06  # of the window's height
 SIZES = {"markers": (6, 1), "dots": (8, 2), "cross": (14, 3)}  # and the width of strokes
 AREAS = "fill", "band"
+ROOM = "curve", "markers", "band"
 TEXTS = {"time": ("right", "middle"), "value": ("center", "top")}
 
 
@@ -80,14 +81,17 @@ class Layer:
 
 
 def layers(plot: Plot) -> list[Layer]:
-    """A plot's glyphs from back to front: areas first, lines above them."""
+    """A plot's glyphs from back to front: areas first, lines above them.
+
+    A curve without points yet is one of them, so that a page has room for it from the start.
+    """
     found = [layer for region in plot.regions for layer in _region(region, plot)]
     found += [layer for series in plot.series for layer in _series(series)]
     found.sort(key=lambda layer: layer.kind not in AREAS)
     if plot.cursor is not None:
         x, y = np.full(2, plot.cursor), np.array(heights(plot))
         found.append(Layer("curve", "cursor", "chosen h", CURSOR, x, y))
-    return [layer for layer in found if len(layer.x)] + _leaving(plot)
+    return [one for one in found if len(one.x) or one.kind in ROOM] + _leaving(plot)
 
 
 def _region(region: Region, plot: Plot) -> list[Layer]:
@@ -155,7 +159,7 @@ def label(axis: Axis, open_: str = "$", close: str = "$") -> str:
 
 def element(plot: Plot) -> hv.Overlay:
     """A plot as one HoloViews element, with options for both backends."""
-    drawn = [_glyph(layer) for layer in layers(plot)]
+    drawn = [_glyph(layer) for layer in layers(plot) if len(layer.x)]
     both = {"logx": plot.x.log, "logy": plot.y.log, "xlim": span(plot), "ylim": heights(plot)}
     shape = {"data_aspect": 1, "frame_height": HEIGHT} if plot.square else {}
     sized = shape or {"responsive": True, "height": HEIGHT}

@@ -11,13 +11,17 @@ from bokeh.models import (
     GlyphRenderer,
     HoverTool,
     Legend,
+    Line,
     NoOverlap,
     Patches,
     Range1d,
+    Scatter,
+    Text,
+    VArea,
 )
 from bokeh.plotting import figure
 
-from app.figure import FILL, HEIGHT, SIZES, TEXTS, Layer, heights, label, span
+from app.figure import AREAS, FILL, HEIGHT, SIZES, TEXTS, Layer, heights, label, span
 from app.theme import Style
 from ees.results import Plot
 
@@ -149,16 +153,13 @@ def new_glyph(made, layer: Layer) -> GlyphRenderer:
 
 def new_point(made, curve: GlyphRenderer, look: Style, here: Filter) -> GlyphRenderer:
     """The point of a curve that a filter lets through, with the marker of its series."""
-    return made.scatter(
-        "x",
-        "y",
-        source=curve.data_source,
-        view=CDSView(filter=here),
-        marker=look.marker[0],
-        size=11,
-        color=look.colour,
+    return _renderer(
+        made,
+        curve.data_source,
+        Scatter(marker=look.marker[0], size=11, **_coloured(look)),
         level="overlay",
         name=curve.name,
+        view=CDSView(filter=here),
     )
 
 
@@ -169,59 +170,50 @@ def new_sample(made, drawn: GlyphRenderer) -> GlyphRenderer:
     in it, twice for each assignment of numbers: what moves stays out of its reach.
     """
     nowhere = [[np.nan]] if isinstance(drawn.glyph, Patches) else [np.nan]
-    return made.add_glyph(
-        ColumnDataSource(dict.fromkeys(drawn.data_source.data, nowhere)), drawn.glyph
-    )
+    source = ColumnDataSource(dict.fromkeys(drawn.data_source.data, nowhere))
+    return _renderer(made, source, drawn.glyph)
 
 
 def _drawn(made, layer: Layer) -> GlyphRenderer:
-    look = layer.style
-    of = {"source": ColumnDataSource(layer.columns), "name": layer.label}
-    if layer.kind == "fill":
-        return made.patches(
-            "x",
-            "y",
-            fill_color=look.colour,
-            fill_alpha=FILL,
-            line_alpha=0.0,
-            level="underlay",
-            **of,
-        )
-    if layer.kind == "band":
-        return made.varea(
-            "x", "y", "high", fill_color=look.colour, fill_alpha=FILL, level="underlay", **of
-        )
-    if layer.kind in ("curve", "contours"):
-        thin = layer.kind == "contours"
-        return made.line(
-            "x",
-            "y",
+    look, kind, level = layer.style, layer.kind, "glyph"
+    if kind in AREAS:
+        filled = {"fill_color": look.colour, "fill_alpha": FILL}
+        band = kind == "band"
+        glyph = VArea(y1="y", y2="high", **filled) if band else Patches(line_alpha=0.0, **filled)
+        level = "underlay"
+    elif kind in ("curve", "contours"):
+        thin = kind == "contours"
+        glyph = Line(
             line_color=look.colour,
             line_dash=list(look.dash) if look.dash and not thin else "solid",
             line_width=1.0 if thin else look.width,
-            **of,
         )
-    if layer.kind in SIZES:
-        size, stroke = SIZES[layer.kind]
-        cross = layer.kind == "cross"
-        return made.scatter(
-            "x",
-            "y",
-            marker="x" if cross else look.marker[0],
-            size=size,
-            line_width=stroke,
-            color=look.colour,
-            level="overlay" if cross else "glyph",
-            **of,
+    elif kind in SIZES:
+        size, stroke = SIZES[kind]
+        cross = kind == "cross"
+        marker = "x" if cross else look.marker[0]
+        glyph = Scatter(marker=marker, size=size, line_width=stroke, **_coloured(look))
+        level = "overlay" if cross else "glyph"
+    else:
+        across, along = TEXTS[kind]
+        glyph = Text(
+            text="text",
+            text_color=look.colour,
+            text_font_size="9pt",
+            text_align=across,
+            text_baseline=along,
         )
-    return made.text(
-        "x",
-        "y",
-        "text",
-        text_color=look.colour,
-        text_font_size="9pt",
-        text_align=TEXTS[layer.kind][0],
-        text_baseline=TEXTS[layer.kind][1],
-        level="overlay",
-        **of,
-    )
+        level = "overlay"
+    source = ColumnDataSource(layer.columns)
+    return _renderer(made, source, glyph, level=level, name=layer.label)
+
+
+def _coloured(look: Style) -> dict[str, str]:
+    return {"line_color": look.colour, "fill_color": look.colour}
+
+
+def _renderer(made, source, glyph, **options) -> GlyphRenderer:
+    # The methods of a figure take three times as long, for defaults and names that are given here.
+    renderer = GlyphRenderer(data_source=source, glyph=glyph, **options)
+    made.renderers.append(renderer)
+    return renderer

@@ -9,6 +9,7 @@ from bokeh.core.properties import value
 from bokeh.core.validation import silence
 from bokeh.core.validation.warnings import MISSING_RENDERERS
 from bokeh.events import Tap
+from bokeh.model import Model
 from bokeh.models import ColumnDataSource, GlyphRenderer, Legend, LegendItem
 
 from app.figure import HEIGHT, TEXTS, Layer, heights, label, layers, span
@@ -21,6 +22,7 @@ from app.glyphs import (
     new_sample,
 )
 from app.play import Stage
+from app.serving import growing
 from app.study import covers, turned
 from ees.results import Plot
 
@@ -93,11 +95,18 @@ class LivePlot(pn.viewable.Viewer):
         """Draws a plot of the same kind."""
         before, self.plot = self.plot, plot
         drawn = {(layer.key, layer.kind): layer for layer in layers(plot)}
-        for name, layer in drawn.items():
-            if name in self._glyphs:
-                self._fill(self._glyphs[name].data_source, layer.columns)
-            else:
-                self._add(layer)
+        # What is new becomes part of the page when all of it is there: BokehJS cannot be told of
+        # a change to a model that it has not met.
+        with growing(self._figure, grown := []):
+            for name, layer in drawn.items():
+                if name in self._glyphs:
+                    self._fill(self._glyphs[name].data_source, layer.columns)
+                else:
+                    grown += self._add(layer)
+            left = self._entitle(drawn.values())
+            grown += [entry for entry in self._legend.items if entry.document is None]
+        if left and self._figure.document is not None:
+            self._figure.document.models.invalidate()
         for name in self._glyphs.keys() - drawn.keys():
             # The point at the moment lives on the curve's own numbers.
             if name[1] == "moment":
@@ -105,7 +114,6 @@ class LivePlot(pn.viewable.Viewer):
             source = self._glyphs[name].data_source
             if len(source.data["x"]):
                 source.data = {column: [] for column in source.data}
-        self._entitle(drawn.values())
         self._figure.title.text = plot.title
         for axis, of in ((self._figure.xaxis, plot.x), (self._figure.yaxis, plot.y)):
             axis.axis_label = label(of, "$$", "$$")
@@ -145,7 +153,7 @@ class LivePlot(pn.viewable.Viewer):
                 if glyph.visible == covers(keys, key):
                     glyph.visible = not glyph.visible
 
-    def _add(self, layer: Layer) -> None:
+    def _add(self, layer: Layer) -> list[GlyphRenderer]:
         """A new glyph, and where its curve moves with time, a point on it at the moment."""
         glyph = new_glyph(self._figure, layer)
         self._glyphs[layer.key, layer.kind] = glyph
@@ -160,13 +168,16 @@ class LivePlot(pn.viewable.Viewer):
             if layer.kind == "curve":
                 made.append(new_point(self._figure, glyph, layer.style, self._stage.here))
                 self._glyphs[layer.key, "moment"] = made[-1]
-        self._enter(layer, made)
+        return [*made, *self._enter(layer, made)]
 
-    def _enter(self, layer: Layer, made: list[GlyphRenderer]) -> None:
-        """New glyphs belong to their series' entry in the legend, whose click hides them all."""
+    def _enter(self, layer: Layer, made: list[GlyphRenderer]) -> list[GlyphRenderer]:
+        """New glyphs belong to their series' entry in the legend, whose click hides them all.
+
+        **Returns:** what the legend shows of them.
+        """
         if layer.key not in self._entries:
             self._entries[layer.key] = LegendItem(label=value(layer.label), renderers=[])
-        entry = self._entries[layer.key]
+        entry, samples = self._entries[layer.key], []
         if layer.kind not in TEXTS:
             samples = [new_sample(self._figure, glyph) for glyph in made]
             if not entry.renderers:
@@ -175,6 +186,7 @@ class LivePlot(pn.viewable.Viewer):
         for glyph in (*made, *entry.renderers):
             glyph.visible = not covers(self._hidden, layer.key)
             glyph.tags = [layer.key]
+        return samples
 
     def _turned(self, key: str, attr: str, old: bool, visible: bool) -> None:
         """The user clicked on a series' entry, and the browser hid what it names."""
@@ -183,7 +195,8 @@ class LivePlot(pn.viewable.Viewer):
             if self._hide is not None:
                 self._hide(key, not visible)
 
-    def _entitle(self, drawn) -> None:
+    def _entitle(self, drawn) -> bool:
+        """Names what is drawn. **Returns:** whether something left the legend."""
         labels = {layer.key: layer.label for layer in drawn}
         for key, text in labels.items():
             if self._entries[key].label.value != text:
@@ -192,5 +205,7 @@ class LivePlot(pn.viewable.Viewer):
                     if name[0] == key:
                         glyph.name = text
         entries = [self._entries[key] for key in labels]
-        if self._legend.items != entries:
+        before = self._legend.items
+        if before != entries:
             self._legend.items = entries
+        return not {id(entry) for entry in before} <= {id(entry) for entry in entries}

@@ -67,6 +67,40 @@ def one_picture() -> Iterator[None]:
                 models.invalidate()
 
 
+@contextlib.contextmanager
+def growing(holder: Model, grown: list[Model]) -> Iterator[None]:
+    """Changes that only add models to what a page holds, of which it walks through these alone.
+
+    **Arguments:** `holder`: a model of the page; `grown`: by the end, the models that are new to
+    what is on the page, and that hold all the others.
+    """
+    document = holder.document
+    if document is None:
+        yield
+        return
+    models = document.models
+    before = vars(models).get("invalidate")
+    models.invalidate = lambda: None
+    try:
+        yield
+    except BaseException:
+        grown = None
+        raise
+    finally:
+        del models.invalidate
+        if before is not None:
+            models.invalidate = before
+        if grown is None:
+            models.invalidate()
+    for model in (part for one in grown for part in one.references()):
+        if model.id not in models._models:
+            model._attach_document(document)
+            models._models[model.id] = model
+            models._new_models.add(model)
+            if model.name is not None:
+                models._models_by_name.add_value(model.name, model)
+
+
 class _Inline(Serializer):
     """Writes arrays into the message itself, and looks up a model where a change names it.
 

@@ -1,6 +1,7 @@
 """What Panel and Bokeh do between a computation and its picture, and no more than that."""
 
 import dataclasses
+import json
 import time
 from types import SimpleNamespace
 
@@ -8,13 +9,14 @@ import panel as pn
 import pytest
 from bokeh.document import Document
 from bokeh.document.models import DocumentModelManager
+from bokeh.models import ColumnDataSource, GlyphRenderer, Line
 from bokeh.protocol import Protocol
 from panel.io.state import set_curdoc
 
 import ees
 from app import compute
 from app.layout import Explorer
-from app.serving import _opened, answer_at_once, one_picture
+from app.serving import _opened, answer_at_once, growing, one_picture
 from app.study import Study
 
 
@@ -73,11 +75,76 @@ def test_numbers_and_texts_alone_are_no_reason_to_walk_through_all_models(served
     finer = dataclasses.replace(experiment, steps=40)
     explorer.draw(finer, ees.run(finer))
     assert not walks
+
+
+def test_curves_that_arrive_are_walked_through_alone_and_those_that_go_cost_a_walk(
+    served, monkeypatch
+):
+    explorer, document, experiment = served
+    walks = _walks(monkeypatch)
     more = dataclasses.replace(experiment, schemes=("EES25", "RK4", "Euler"))
     explorer.draw(more, ees.run(more))
-    assert len(walks) == 1
     live = explorer.pages["paths"]._panels["paths"].live
-    assert live._glyphs["Euler", "curve"].document is document
+    assert not walks and live._glyphs["Euler", "curve"].document is document
+    # What Bokeh itself would have found.
+    attached, named = set(document.models), set(document.models.get_all_by_name("Euler"))
+    document.models.recompute()
+    assert attached == set(document.models)
+    assert all(model.document is document for model in attached)
+    assert named and named == set(document.models.get_all_by_name("Euler"))
+    walks.clear()
+    explorer.draw(experiment, ees.run(experiment))
+    assert len(walks) == 1
+    entry = live._entries["Euler"]
+    assert entry.document is None
+    explorer.draw(more, ees.run(more))
+    assert len(walks) == 1 and entry.document is document
+    # Marks, a cross and a time come to curves that are there.
+    coarse = dataclasses.replace(more, steps=5, schemes=("EES25", "RK4", "ReversibleHeun", "Euler"))
+    smooth = dataclasses.replace(coarse, steps=5040)
+    explorer.draw(smooth, ees.run(smooth))
+    explorer.draw(coarse, ees.run(coarse))
+    attached = set(document.models)
+    document.models.recompute()
+    assert attached == set(document.models)
+
+
+def test_the_browser_hears_of_no_model_before_it_meets_it(served):
+    explorer, document, experiment = served
+    answer_at_once()
+    met = {model.id for model in document.models}
+    events = []
+    document.on_change(events.append)
+    # Marks, a cross and a time come with large steps, on a curve that is new and on others.
+    coarse = dataclasses.replace(experiment, steps=5, schemes=("EES25", "RK4", "ReversibleHeun"))
+    explorer.pages["paths"]._panels["paths"].live.draw(ees.run(coarse).plots[0])
+    message = json.loads(Protocol().create("PATCH-DOC", events).content_json)
+
+    def named(value, of=None):
+        if isinstance(value, dict):
+            if set(value) == {"id"}:
+                yield value["id"]
+            elif value.get("type") == "object" and "id" in value:
+                met.add(value["id"])
+            for part in value.values():
+                yield from named(part)
+        elif isinstance(value, list):
+            for part in value:
+                yield from named(part)
+
+    unknown = [name for name in named(message["events"]) if name not in met]
+    assert len(met) > len(set(document.models)) / 2 and unknown == []
+
+
+def test_what_grows_and_fails_is_walked_through_after_all(served, monkeypatch):
+    explorer, document, _ = served
+    walks = _walks(monkeypatch)
+    figure = explorer.pages["paths"]._panels["paths"].live._figure
+    with pytest.raises(KeyError), growing(figure, []):
+        figure.renderers.append(GlyphRenderer(data_source=ColumnDataSource(), glyph=Line()))
+        assert not walks
+        raise KeyError
+    assert len(walks) == 1 and figure.renderers[-1].document is document
 
 
 def test_only_numbers_that_have_changed_are_sent(served):

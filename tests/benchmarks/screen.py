@@ -30,9 +30,16 @@ from tests.browser.conftest import ROOT, App, Server, launched
 PATH = ROOT / "assets" / "benchmarks" / "screen.json"
 SCHEMES = "EES25,EES27,Euler,Heun,Midpoint,Ralston,Kutta3,Heun3,RK4"
 CURVES, POINTS = 10, 2000
-ROUNDS, TRIALS = 5, 10
+ROUNDS, TRIALS, CANCELS = 5, 10, 5
 # Goals of the project: ratios to the floor, frames a second, milliseconds.
-GOALS = {"median": 2.5, "p95": 5.0, "frames": 15.0, "beside": 250.0, "first": 3.0}
+GOALS = {
+    "median": 2.5,
+    "p95": 5.0,
+    "frames": 15.0,
+    "beside": 250.0,
+    "cancel": 500.0,
+    "first": 3.0,
+}
 
 # A figure is done when it was painted after its title had changed.
 _WATCH = """() => {
@@ -132,6 +139,21 @@ def _drag(app, seconds=3.0) -> float:
     return frames
 
 
+def _cancels(busy) -> list[float]:
+    """Milliseconds from a click on Cancel in a long computation to the page that says it stopped."""
+    times = []
+    for _ in range(CANCELS):
+        # Another path begins from nothing.
+        busy.page.get_by_role("button", name="New path").click()
+        busy.page.get_by_text(re.compile(r"\d+ of \d+.*computing")).wait_for()
+        busy.page.wait_for_timeout(700)
+        begun = time.perf_counter()
+        busy.page.get_by_role("button", name="Cancel").click()
+        busy.page.get_by_text("Cancelled; what was computed stays.").wait_for()
+        times.append(1e3 * (time.perf_counter() - begun))
+    return times
+
+
 def _summary(times) -> dict:
     median, p95 = np.quantile(times, (0.5, 0.95))
     return {"median": round(float(median), 1), "p95": round(float(p95), 1), "trials": len(times)}
@@ -181,6 +203,8 @@ def _measure(browser, server, folder) -> dict:
         app.slider("Step size h").focus()
         found = _summary([_press(app, "ArrowLeft") for _ in range(TRIALS)])
         beside[phase] = found | {"computed throughout": running.is_visible()}
+    busy.page.bring_to_front()
+    cancels = _summary(_cancels(busy))
     versions = {name: version(name) for name in ("panel", "bokeh", "jax")}
     return {
         "date": datetime.date.today().isoformat(),
@@ -189,6 +213,7 @@ def _measure(browser, server, folder) -> dict:
         "curves": drawn,
         "milliseconds": {name: _summary(found) for name, found in times.items()},
         "beside": beside,
+        "cancel": cancels,
         "frames a second in a drag": round(frames, 1),
         "seconds to the first picture": round(first, 2),
     }
@@ -208,6 +233,9 @@ def lines_of(results: dict) -> list[str]:
         name = f"beside a long computation, {phase}, ms"
         goal = f"   goal: p95 {GOALS['beside']:g}"
         lines.append(f"{name:44}{times['median']:10.1f}{times['p95']:10.1f}{goal}")
+    cancel = results["cancel"]
+    name, goal = "Cancel, ms", f"   goal: {GOALS['cancel']:g}"
+    lines.append(f"{name:44}{cancel['median']:10.1f}{cancel['p95']:10.1f}{goal}")
     lines += [
         f"frames a second in a drag: {results['frames a second in a drag']} "
         f"(goal {GOALS['frames']:g})",

@@ -211,8 +211,8 @@ _FIGURES = """() => {
     for (const item of items) {
       const named = figure.renderers.filter((r) => r.name === item.label.value)
       const line = named.filter((r) => r.glyph.type === 'Line')[0]
-      if (line && line.visible) {
-        const data = line.data_source.data
+      const data = line && line.data_source.data
+      if (line && line.visible && data.x.length) {
         curves[item.label.value] = Array.from(data.x, (x, i) => [x, data.y[i]])
       }
     }
