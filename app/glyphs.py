@@ -179,7 +179,11 @@ def _drawn(made, layer: Layer) -> GlyphRenderer:
     if kind in AREAS:
         filled = {"fill_color": look.colour, "fill_alpha": FILL}
         band = kind == "band"
-        glyph = VArea(y1="y", y2="high", **filled) if band else Patches(line_alpha=0.0, **filled)
+        glyph = (
+            VArea(y1="y", y2="high", **filled)
+            if band
+            else Patches(xs="x", ys="y", line_alpha=0.0, **filled)
+        )
         level = "underlay"
     elif kind in ("curve", "contours"):
         thin = kind == "contours"
