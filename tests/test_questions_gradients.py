@@ -168,6 +168,11 @@ def test_the_verdict_has_the_numbers_that_theory_gives():
     unstable = {**fields, "schemes": ("ReversibleHeun",), "steps": 20, "parameters": parameters}
     lost, *_ = _run(**unstable)[0].messages
     assert lost.startswith("Reversible Heun, h = 0.15: do not train at this step: ")
+    # Where there is room for one sentence, it is the warning.
+    both = {**unstable, "schemes": ("EES25", "ReversibleHeun"), "steps": 60}
+    first, second = _run(**both)[0].messages
+    assert first.startswith("Reversible Heun, h = 0.05: do not train at this step: ")
+    assert second.startswith("EES(2,5), h = 0.05: ") and "do not train" not in second
     steep = {**OU["parameters"], "theta": 6.0}
     exact, *_ = _run(**{**unstable, "parameters": steep, "steps": 24})[0].messages
     assert "do not train at this step: the adjoint's error is" in exact
@@ -193,3 +198,19 @@ def test_the_cost_is_the_compilers_and_the_schemes():
     for key, each in wanted.items():
         np.testing.assert_array_equal(evaluations[key].y, each * n)
     assert "EES(2,5)" in report.plots[0].title and "RK4" not in report.plots[0].title
+
+
+def test_a_gradient_that_underflows_to_zero_is_no_gradient_to_train_with():
+    # exp(-2 mu T) is 1e-91 where float32 ends at 1e-45.
+    fields = {
+        "view": "gradients",
+        "model": "geometric_brownian_motion",
+        "schemes": ("EES25", "Heun"),
+        "steps": 144,
+        "precision": "float32",
+        "horizon": 100.0,
+    }
+    report = ees.run(Experiment(**fields, part="error"))
+    (verdict,) = [text for text in report.messages if text.startswith("EES(2,5), h = ")]
+    assert "do not train at this step: a gradient of 0, which it is not" in verdict
+    assert any("the error is as large as the gradient itself" in text for text in report.messages)

@@ -151,8 +151,8 @@ def _at(experiment, series, form) -> str:
 def _warnings(experiment, table) -> Iterator[str]:
     errors, cosines = (curves(experiment, table, column, log=False) for column in (0, 1))
     for name, error, cosine in zip(experiment.schemes, errors, cosines):
-        rows = {n: row[:2] for (scheme, n), row in table.items() if scheme == name}
-        lost = [n for n, row in rows.items() if not np.isfinite(row).all()]
+        rows = {n: row[0] for (scheme, n), row in table.items() if scheme == name}
+        lost = [n for n, found in rows.items() if not np.isfinite(found)]
         if lost:
             sizes = [experiment.horizon / experiment.steps_of(name, n) for n in lost]
             yield (
@@ -163,10 +163,11 @@ def _warnings(experiment, table) -> Iterator[str]:
         # is only too long, by whatever factor, shows here alone.
         wrong = error.y >= 1
         if wrong.any():
+            # What is 0 has no cosine.
+            least = f", cosine down to {cosine.y.min():.2f}" if len(cosine.y) else ""
             yield (
                 f"{cosine.label}: do not train from h = {error.x[wrong].min():.3g} on; there the "
-                f"error is as large as the gradient itself (up to {error.y.max():.2g} times, "
-                f"cosine down to {cosine.y.min():.2f})."
+                f"error is as large as the gradient itself (up to {error.y.max():.2g} times{least})."
             )
 
 

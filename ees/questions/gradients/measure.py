@@ -158,8 +158,11 @@ def _verdict(experiment, name: str, found: GradientDiscrepancy) -> tuple[str, st
     error, cosine, _, own = numbers(found, fine(experiment))
     label = f"{experiment.scheme(name).name}, h = {experiment.horizon / steps:.3g}"
     never, doubtful, trust = _ADVICE
-    if not np.isfinite([error, cosine]).all():
+    if not np.isfinite(error):
         advice, size = never, "no finite gradient"
+    elif not np.isfinite(cosine):
+        # Only what is 0 has a finite error and no direction.
+        advice, size = never, "a gradient of 0, which it is not"
     elif error >= _USELESS or cosine <= 0:
         size = f"error {error:.2g} times the gradient, cosine {cosine:.2f}"
         advice = never
