@@ -42,7 +42,8 @@ if (figure.height != grown) figure.height = grown
 # panel-material-ui makes samples so short that one cannot tell dashes from dots.
 _LENGTHEN = "if (legend.glyph_width != width) legend.glyph_width = width"
 _TITLE = 0.9  # em
-# On a narrow screen a title is as large as it fits, down to what can still be read.
+# On a narrow screen a title is as large as it fits, down to what can still be read; at the largest
+# size a letter takes 6.3 pixels or less.
 _ENTITLE = """
 const fit = most * (figure.inner_width + 30) / (6.3 * title.text.length)
 const size = `${Math.max(0.62, Math.min(most, fit)).toFixed(2)}em`
