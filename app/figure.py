@@ -48,7 +48,7 @@ class Layer:
     - `x`, `y`: its points; parts of a curve are apart by NaN. Of a fill, one such array for each
       area, whose parts are closed rings: holes turn clockwise. Of a band, its low end.
     - `high`: the high end of a band.
-    - `text`: what is written at each point.
+    - `text`: what is written at each point, or said of each area of a fill.
     - `times`: of the points of a curve that is not drawn over time.
     """
 
@@ -69,6 +69,7 @@ class Layer:
             return {
                 "x": [area.astype(_WIRE) for area in self.x],
                 "y": [area.astype(_WIRE) for area in self.y],
+                "text": np.array(self.text, object),
             }
         columns = {"x": self.x.astype(_WIRE), "y": self.y.astype(_WIRE)}
         if self.high is not None:
@@ -97,10 +98,18 @@ def layers(plot: Plot) -> list[Layer]:
 def _region(region: Region, plot: Plot) -> list[Layer]:
     named = region.key, region.label, style(region.key)
     deeper = _DEEPER if region.shaded else ()
-    areas = [inside(region, region.level * depth) for depth in (1.0, *deeper[::-1])]
-    areas = [area for area in areas if len(area[0])]
+    # The deepest first: the pointer finds that one.
+    levels = [region.level * depth for depth in (*deeper, 1.0)]
+    areas = {level: inside(region, level) for level in levels}
+    areas = {level: area for level, area in areas.items() if len(area[0])}
     found = [
-        Layer("fill", *named, [x for x, _ in areas], [y for _, y in areas]),
+        Layer(
+            "fill",
+            *named,
+            [x for x, _ in areas.values()],
+            [y for _, y in areas.values()],
+            text=tuple(f"{region.quantity.label} below {level:.4g}" for level in areas),
+        ),
         Layer("curve", *named, *boundary(region, region.level)),
     ]
     if region.shaded:

@@ -56,8 +56,12 @@ const others = figure.renderers.filter((one) => !cb_obj.item.renderers.includes(
 for (const one of others) if (one.tags[0] === tags[0]) one.visible = !visible
 """
 # What reads the numbers at the pointer, and on which layers.
-_ON_CURVES, _ON_BANDS = "numbers of curves", "numbers of bands"
-_POINTED = dict.fromkeys(("curve", "markers", "dots", "cross"), _ON_CURVES) | {"band": _ON_BANDS}
+_ON_CURVES, _ON_BANDS, _ON_AREAS = (f"numbers of {kind}" for kind in ("curves", "bands", "areas"))
+_POINTED = {
+    **dict.fromkeys(("curve", "markers", "dots", "cross"), _ON_CURVES),
+    "band": _ON_BANDS,
+    "fill": _ON_AREAS,
+}
 # MathJax paints a label once, in the colour of the page at that time; a label that changes is
 # painted again.
 _RELABEL = """
@@ -102,8 +106,16 @@ def new_figure(blank: Plot):
     made.title.js_on_change("text", entitle)
     curves = [("", "$name"), (blank.x.label, "$snap_x{0.0000}"), (blank.y.label, "$snap_y")]
     bands = [("", "$name"), (blank.x.label, "@x{0.0000}"), (blank.y.label, "@y to @high")]
-    for kind, said in ((_ON_CURVES, curves), (_ON_BANDS, bands)):
-        made.add_tools(HoverTool(name=kind, renderers=[], tooltips=said))
+    areas = [
+        ("", "$name"),
+        (blank.x.label, "$x{0.000}"),
+        (blank.y.label, "$y{0.000}"),
+        ("", "@text"),
+    ]
+    for kind, said in ((_ON_CURVES, curves), (_ON_BANDS, bands), (_ON_AREAS, areas)):
+        # Of areas on top of each other, one speaks.
+        limit = 1 if kind is _ON_AREAS else None
+        made.add_tools(HoverTool(name=kind, renderers=[], tooltips=said, limit=limit))
     if blank.square:
         made.max_width = SQUARE_WIDTH
         made.select_one(BoxZoomTool).match_aspect = True

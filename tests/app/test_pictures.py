@@ -160,7 +160,8 @@ def test_a_region_is_filled_where_its_values_are_below_the_level_and_its_hole_is
     fill, *_ = layers(plane)
     assert (fill.kind, fill.key) == ("fill", "EES25")
     # exp(16 d^2 - 3) < level: an annulus around 1.5 for each level, the deeper ones inside.
-    for level, x, y in zip((1.0, 0.5, 0.25), fill.x, fill.y):
+    assert fill.text == tuple(f"growth below {level}" for level in ("0.25", "0.5", "1"))
+    for level, x, y in zip((0.25, 0.5, 1.0), fill.x, fill.y):
         half = np.sqrt(3 + np.log(level)) / 4
         area, rings = _area(x, y)
         assert sorted(hole for *_, hole in rings) == [False, True]
@@ -192,6 +193,12 @@ def test_values_that_are_infinite_or_unknown_leave_the_boundary_in_its_place(pla
     assert all(len(part) == 0 for part in outlines.inside(nowhere, 1.0))
 
 
+def _pointed(live):
+    """What each tool reads at the pointer."""
+    tools = live._figure.select({"type": HoverTool})
+    return {tuple(tool.renderers): tool for tool in tools if tool.renderers}
+
+
 def test_bands_and_bars_cover_what_they_stand_for():
     x = np.array([0.0, 1.0, 2.0, 4.0])
     band = outlines.between(x, x - 1.0, np.array([1.0, 1.0, np.nan, 5.0]))
@@ -214,7 +221,7 @@ def test_a_band_says_its_ends_and_ends_at_the_moment_while_time_runs():
     band = live._glyphs["EES25", "band"]
     assert type(band.glyph).__name__ == "VArea" and band.view.filter is stage.past
     np.testing.assert_array_equal(band.data_source.data["high"], t + 2)
-    pointed = {tuple(tool.renderers): tool for tool in live._figure.select({"type": HoverTool})}
+    pointed = _pointed(live)
     assert pointed.keys() == {(live._glyphs["EES25", "curve"],), (band,)}
     assert pointed[(band,)].tooltips[-1] == ("solution", "@y to @high")
     drawn = hv.renderer("matplotlib").get_plot(element(plot)).state
@@ -237,6 +244,8 @@ def test_a_live_plane_shows_its_areas_and_keeps_one_scale_for_both_axes(plane):
         ("RK4", "curve"): "Line",
         ("Heun", "dots"): "Scatter",
     }
+    areas = _pointed(live)[(live._glyphs["EES25", "fill"],)]
+    assert areas.tooltips[-1] == ("", "@text") and areas.limit == 1
     assert live._figure.tags == [-4.0, 4.0, -3.0, 3.0]
     assert [entry.label.value for entry in live._legend.items] == ["ring", "band", "dots"]
     live.draw(dataclasses.replace(plane, regions=(), range=(-1.0, 1.0)))
