@@ -9,7 +9,6 @@ from bokeh.core.properties import value
 from bokeh.core.validation import silence
 from bokeh.core.validation.warnings import MISSING_RENDERERS
 from bokeh.events import Tap
-from bokeh.model import Model
 from bokeh.models import ColumnDataSource, GlyphRenderer, Legend, LegendItem
 
 from app.figure import HEIGHT, TEXTS, Layer, heights, label, layers, span
