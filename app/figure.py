@@ -30,7 +30,7 @@ _WIRE = np.float32
 _TIME_OFF, _TIME_APART = 0.05, 0.06  # of the window's height
 SIZES = {"markers": (6, 1), "dots": (8, 2), "cross": (14, 3)}  # and the width of strokes
 AREAS = "fill", "band"
-ROOM = "curve", "markers", "band"
+ROOM = "curve", "markers", "band"  # what a page has a place for before there are points
 TEXTS = {"time": ("right", "middle"), "value": ("center", "top")}
 
 

@@ -79,19 +79,16 @@ def growing(holder: Model, grown: list[Model]) -> Iterator[None]:
         yield
         return
     models = document.models
-    before = vars(models).get("invalidate")
+    before = models.invalidate
     models.invalidate = lambda: None
     try:
         yield
     except BaseException:
-        grown = None
+        # Who knows what is there by now.
+        models.invalidate = before
+        before()
         raise
-    finally:
-        del models.invalidate
-        if before is not None:
-            models.invalidate = before
-        if grown is None:
-            models.invalidate()
+    models.invalidate = before
     for model in (part for one in grown for part in one.references()):
         if model.id not in models._models:
             model._attach_document(document)

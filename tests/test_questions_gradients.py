@@ -212,5 +212,5 @@ def test_a_gradient_that_underflows_to_zero_is_no_gradient_to_train_with():
     }
     report = ees.run(Experiment(**fields, part="error"))
     (verdict,) = [text for text in report.messages if text.startswith("EES(2,5), h = ")]
-    assert "do not train at this step: a gradient of 0, which it is not" in verdict
+    assert "do not train at this step: a gradient of 0, which the exact one is not" in verdict
     assert any("the error is as large as the gradient itself" in text for text in report.messages)

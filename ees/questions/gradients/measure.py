@@ -162,7 +162,7 @@ def _verdict(experiment, name: str, found: GradientDiscrepancy) -> tuple[str, st
         advice, size = never, "no finite gradient"
     elif not np.isfinite(cosine):
         # Only what is 0 has a finite error and no direction.
-        advice, size = never, "a gradient of 0, which it is not"
+        advice, size = never, "a gradient of 0, which the exact one is not"
     elif error >= _USELESS or cosine <= 0:
         size = f"error {error:.2g} times the gradient, cosine {cosine:.2f}"
         advice = never
