@@ -156,6 +156,27 @@ def _drag(app, seconds=3.0) -> float:
     return frames
 
 
+def _beside(app, busy, count) -> list[float]:
+    """Milliseconds from key to picture while a computation in another session is that far."""
+    running = busy.page.get_by_text(re.compile(count + r" \d+.*computing"))
+    times = []
+    for _ in range(3 * BESIDE):
+        if not times or not running.is_visible():
+            busy.page.bring_to_front()
+            if busy.page.get_by_text("all computed").is_visible():
+                busy.page.get_by_role("button", name="New path").click()
+            running.wait_for()
+            # A tab that was behind another one first catches up.
+            app.page.bring_to_front()
+            app.page.wait_for_timeout(500)
+            app.slider("Step size h").focus()
+        took = _press(app, "ArrowLeft")
+        times += [took] * running.is_visible()
+        if len(times) == BESIDE:
+            return times
+    raise RuntimeError(f"{len(times)} of {3 * BESIDE} presses fell into the computation.")
+
+
 def _cancels(busy) -> list[float]:
     """Milliseconds from a click on Cancel in a long computation to the page that says it stopped."""
     times = []
@@ -215,16 +236,10 @@ def _measure(browser, server, folder) -> dict:
     many = "EES25,EES27,RK4,Heun,Midpoint,Ralston,Kutta3,Euler"
     busy = App(browser, server)
     busy.page.goto(f"{server.url}?model=neural_langevin&view=gradients&schemes={many}")
-    beside = {}
-    for phase, count in {"compiling": r"0 of", "drawing": r"[1-9]\d* of"}.items():
-        running = busy.page.get_by_text(re.compile(count + r" \d+.*computing"))
-        running.wait_for()
-        # A tab that was behind another one first catches up.
-        app.page.bring_to_front()
-        app.page.wait_for_timeout(500)
-        app.slider("Step size h").focus()
-        found = _summary([_press(app, "ArrowLeft") for _ in range(BESIDE)])
-        beside[phase] = found | {"computed throughout": running.is_visible()}
+    beside = {
+        phase: _summary(_beside(app, busy, count))
+        for phase, count in {"compiling": r"0 of", "drawing": r"[1-9]\d* of"}.items()
+    }
     busy.page.bring_to_front()
     cancels = _summary(_cancels(busy))
     versions = {name: version(name) for name in ("panel", "bokeh", "jax")}
