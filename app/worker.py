@@ -108,6 +108,9 @@ class Worker:
                 else:
                     future.set_exception(RuntimeError(error))
         process.stdout.close()
+        # Its output ends a moment before it does: who asks next would be given it once more.
+        process.kill()
+        process.wait()
         with self._lock:
             with contextlib.suppress(OSError):
                 process.stdin.close()
