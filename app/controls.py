@@ -68,13 +68,13 @@ class Controls(pn.viewable.Viewer):
         self.width = pmui.Select(label="Width of exported figures", options=WIDTHS, **wide)
         self._parameters = _Knobs(self._change_parameter, study.settle)
         self._options = _Knobs(self._change_option, study.settle)
-        self._noise = pmui.Column(
-            pmui.Row(self.seed, self.another, sizing_mode="stretch_width", margin=0),
+        self._noise = pn.Column(
+            pn.Row(self.seed, self.another, sizing_mode="stretch_width", margin=0),
             self.hurst,
             sizing_mode="stretch_width",
             margin=0,
         )
-        self._layout = pmui.Column(
+        self._layout = pn.Column(
             self.model,
             self.steps,
             self._counts,
@@ -214,7 +214,7 @@ class _Knobs(pn.viewable.Viewer):
         self._change, self._release = change, release
         self._knobs: list[Knob] = []
         self._following = False
-        self._column = pmui.Column(sizing_mode="stretch_width", margin=0)
+        self._column = pn.Column(sizing_mode="stretch_width", margin=0)
 
     def __panel__(self):
         return self._column

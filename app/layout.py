@@ -15,6 +15,7 @@ from app.pages import Page
 from app.play import Screen, Stage, Sweep, Timeline
 from app.serving import answer_at_once, one_picture
 from app.study import Study
+from app.theme import WRAPPED
 from app.views import PAGES
 from ees import Experiment, run
 from ees.results import Report
@@ -82,9 +83,8 @@ class Explorer(pn.viewable.Viewer):
         self._doing = pn.pane.HTML("", sanitize_html=True, width=330, margin=(4, 10))
         self._stop = pmui.Button(label="Cancel", color="primary", variant="outlined", size="small")
         self._again = pmui.Button(label="Go on", variant="outlined", size="small", visible=False)
-        self._work = pn.FlexBox(
-            self._progress, self._doing, self._stop, self._again, sizing_mode="stretch_width"
-        )
+        # Filled for the first page that shows it.
+        self._work = pn.Row(sizing_mode="stretch_width", styles=WRAPPED)
         self._tabs = pmui.Tabs(
             *((page.view.title, page) for page in self.pages.values()),
             active=list(PAGES).index(self.study.experiment.view),
@@ -103,19 +103,22 @@ class Explorer(pn.viewable.Viewer):
         self._say()
 
     def __panel__(self):
-        return pmui.Row(
-            pmui.Column(self.controls, self.screen, width=330),
+        return pn.Row(
+            pn.Column(self.controls, self.screen, width=330),
             self.main,
             sizing_mode="stretch_width",
         )
 
     @property
-    def main(self) -> pmui.Column:
+    def main(self) -> pn.Column:
         """Everything but the controls."""
-        return pmui.Column(
-            pn.FlexBox(self._equation, self._why, sizing_mode="stretch_width"),
-            pn.FlexBox(
-                self._messages, self._timeline, sizing_mode="stretch_width", align_items="center"
+        return pn.Column(
+            pn.Row(self._equation, self._why, sizing_mode="stretch_width", styles=WRAPPED),
+            pn.Row(
+                self._messages,
+                self._timeline,
+                sizing_mode="stretch_width",
+                styles=WRAPPED | {"align-items": "center"},
             ),
             self._work,
             self._tabs,
@@ -152,7 +155,9 @@ class Explorer(pn.viewable.Viewer):
 
     def _describe(self) -> None:
         experiment = self.study.experiment
-        self._work.visible = experiment.question.steady
+        self._work.visible = steady = experiment.question.steady
+        if steady and not self._work:
+            self._work[:] = [self._progress, self._doing, self._stop, self._again]
         model = experiment.subject
         equation = f"$${model.latex}$$"
         if self._equation.object != equation:

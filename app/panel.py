@@ -13,6 +13,7 @@ from app.live import LivePlot
 from app.play import Stage
 from app.study import Study
 from app.table import table
+from app.theme import WRAPPED
 from ees import Experiment
 from ees.results import Plot
 
@@ -69,7 +70,7 @@ class PlotPanel:
         if self.table.visible:
             self.table.object = table(plot)
 
-    def _buttons(self, key: str) -> pn.FlexBox:
+    def _buttons(self, key: str) -> pn.Row:
         """A button for each format; files are made when asked for, in a thread."""
         look = {"size": "small", "variant": "text", "margin": (0, 2)}
 
@@ -96,13 +97,13 @@ class PlotPanel:
 
         numbers = pmui.Button(label="Table", icon="table_rows", **look)
         numbers.on_click(lambda event: self._tabulate())
-        return pn.FlexBox(
+        return pn.Row(
             *(button(kind.upper(), kind, partial(figure, kind)) for kind in ("pdf", "svg", "png")),
             button("CSV", "csv", lambda shown: shown.to_csv().encode()),
             button("Python", "py", script),
             numbers,
-            justify_content="flex-end",
             sizing_mode="stretch_width",
+            styles=WRAPPED | {"justify-content": "flex-end"},
         )
 
     def _tabulate(self) -> None:

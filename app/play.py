@@ -106,7 +106,7 @@ class Timeline(pn.viewable.Viewer):
         # Of two in one call Panel keeps the last.
         self.player.jscallback(args=args, value=_MOVE)
         self.player.jscallback(args=args, direction=_MOVE)
-        self._row = pmui.Row(self.player, self._said, margin=0, width=370)
+        self._row = pn.Row(self.player, self._said, margin=0, width=370)
         self._follow()
         self.player.param.watch(self._move, "value")
         study.param.watch(lambda event: self._follow(), ["experiment", "moment"])
