@@ -7,6 +7,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from app.export import WIDTHS
+from app.serving import Words
 from app.study import Study, typed
 from app.symbols import label, plain
 from app.theme import STILL
@@ -39,7 +40,7 @@ class Controls(pn.viewable.Viewer):
         wide = {"sizing_mode": "stretch_width", "size": "small"}
         self.model = pmui.Select(label="Model", options=titles, **wide)
         self.steps = pmui.DiscreteSlider(label="Step size h", sx=STILL, **wide)
-        self._counts = pn.pane.HTML("", margin=(-8, 14, 4, 14))
+        self._counts = Words("", margin=(-8, 14, 4, 14))
         self.sweep = pmui.Button(label="Sweep h", icon="play_arrow", variant="outlined", **wide)
         self.schemes = pmui.CheckBoxGroup(
             label="Schemes", options=schemes, size="small", inline=True

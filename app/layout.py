@@ -13,7 +13,7 @@ from app.compute import Computation, soon
 from app.controls import Controls
 from app.pages import Page
 from app.play import Screen, Stage, Sweep, Timeline
-from app.serving import answer_at_once, one_picture
+from app.serving import Words, answer_at_once, one_picture
 from app.study import Study
 from app.theme import WRAPPED
 from app.views import PAGES
@@ -62,10 +62,10 @@ class Explorer(pn.viewable.Viewer):
             margin=(4, 10),
         )
         # Beside a short equation, below a long one.
-        self._why = pn.pane.HTML(
+        self._why = Words(
             "", sanitize_html=True, styles={"flex": "1 1 22em"}, margin=(0, 10)
         )
-        self._messages = pn.pane.HTML(
+        self._messages = Words(
             "",
             sizing_mode="stretch_width",
             min_height=_LINES,
@@ -80,7 +80,7 @@ class Explorer(pn.viewable.Viewer):
             margin=(12, 10),
             styles={"flex": "1 1 12em"},
         )
-        self._doing = pn.pane.HTML("", sanitize_html=True, width=330, margin=(4, 10))
+        self._doing = Words("", sanitize_html=True, width=330, margin=(4, 10))
         self._stop = pmui.Button(label="Cancel", color="primary", variant="outlined", size="small")
         self._again = pmui.Button(label="Go on", variant="outlined", size="small", visible=False)
         # Filled for the first page that shows it.

@@ -11,6 +11,7 @@ from app import export
 from app.compute import apart
 from app.live import LivePlot
 from app.play import Stage
+from app.serving import Words
 from app.study import Study
 from app.table import table
 from app.theme import WRAPPED
@@ -42,10 +43,10 @@ class PlotPanel:
         self._study, self._width = study, width
         self._experiment: Experiment | None = None
         self.live = LivePlot(blank, study.point, study.hide, stage)
-        self.caption = pn.pane.HTML(
+        self.caption = Words(
             "", sizing_mode="stretch_width", margin=(0, 10), stylesheets=[_CAPTION]
         )
-        self.table = pn.pane.HTML(
+        self.table = Words(
             "",
             sizing_mode="stretch_width",
             max_height=320,

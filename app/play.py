@@ -11,6 +11,7 @@ import param
 from bokeh.models import CustomJSFilter, Range1d, Span
 from panel.custom import JSComponent
 
+from app.serving import Words
 from app.study import Study
 from app.theme import MOMENT
 from ees.experiment import STEP_COUNTS
@@ -94,7 +95,7 @@ class Timeline(pn.viewable.Viewer):
             width=260,
             margin=(0, 10),
         )
-        self._said = pn.pane.HTML("", width=80, margin=(12, 5))
+        self._said = Words("", width=80, margin=(12, 5))
         args = {
             "mark": stage.mark,
             "times": stage.times,
