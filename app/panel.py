@@ -22,6 +22,8 @@ from ees.results import Plot
 _CAPTION = """
 p { margin: 0; line-height: 1.4; max-width: 75em; }
 """
+_RIGHT = WRAPPED | {"justify-content": "flex-end"}
+_BUTTON = 30  # pixels
 _TABLE = """
 :host { overflow: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
@@ -54,7 +56,11 @@ class PlotPanel:
             visible=False,
             stylesheets=[_TABLE],
         )
-        self.parts = (self.live, self.caption, self._buttons(blank.key), self.table)
+        exports = pn.Row(sizing_mode="stretch_width", styles=_RIGHT, min_height=_BUTTON)
+        self.parts = (self.live, self.caption, exports, self.table)
+
+        # On a page that is being opened the picture comes first.
+        pn.state.onload(lambda: exports.extend(self._buttons(blank.key)))
 
         self.live.hide(study.hidden)
         study.param.watch(lambda event: self.live.hide(event.new), "hidden")
@@ -71,7 +77,7 @@ class PlotPanel:
         if self.table.visible:
             self.table.object = table(plot)
 
-    def _buttons(self, key: str) -> pn.Row:
+    def _buttons(self, key: str) -> list[pmui.Button]:
         """A button for each format; files are made when asked for, in a thread."""
         look = {"size": "small", "variant": "text", "margin": (0, 2)}
 
@@ -98,14 +104,12 @@ class PlotPanel:
 
         numbers = pmui.Button(label="Table", icon="table_rows", **look)
         numbers.on_click(lambda event: self._tabulate())
-        return pn.Row(
+        return [
             *(button(kind.upper(), kind, partial(figure, kind)) for kind in ("pdf", "svg", "png")),
             button("CSV", "csv", lambda shown: shown.to_csv().encode()),
             button("Python", "py", script),
             numbers,
-            sizing_mode="stretch_width",
-            styles=WRAPPED | {"justify-content": "flex-end"},
-        )
+        ]
 
     def _tabulate(self) -> None:
         opened = not self.table.visible
