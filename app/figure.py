@@ -27,6 +27,7 @@ FILL = 0.16  # opacity of an area; where it is shaded, areas lie on top of each 
 
 # On the wire, and on any screen, 24 bits of position are enough.
 _WIRE = np.float32
+_BOUNDLESS = 1e9  # of a growth: whatever is beyond may not fit there
 _TIME_OFF, _TIME_APART = 0.05, 0.06  # of the window's height
 SIZES = {"markers": (6, 1), "dots": (8, 2), "cross": (14, 3)}  # and the width of strokes
 AREAS = "fill", "band"
@@ -48,7 +49,7 @@ class Layer:
     - `x`, `y`: its points; parts of a curve are apart by NaN. Of a fill, one such array for each
       area, whose parts are closed rings: holes turn clockwise. Of a band, its low end.
     - `high`: the high end of a band.
-    - `text`: what is written at each point, or said of each area of a fill.
+    - `text`: what is written at each point.
     - `times`: of the points of a curve that is not drawn over time.
     """
 
@@ -69,7 +70,6 @@ class Layer:
             return {
                 "x": [area.astype(_WIRE) for area in self.x],
                 "y": [area.astype(_WIRE) for area in self.y],
-                "text": np.array(self.text, object),
             }
         columns = {"x": self.x.astype(_WIRE), "y": self.y.astype(_WIRE)}
         if self.high is not None:
@@ -98,18 +98,10 @@ def layers(plot: Plot) -> list[Layer]:
 def _region(region: Region, plot: Plot) -> list[Layer]:
     named = region.key, region.label, style(region.key)
     deeper = _DEEPER if region.shaded else ()
-    # The deepest first: the pointer finds that one.
-    levels = [region.level * depth for depth in (*deeper, 1.0)]
-    areas = {level: inside(region, level) for level in levels}
-    areas = {level: area for level, area in areas.items() if len(area[0])}
+    areas = [inside(region, region.level * depth) for depth in (*deeper, 1.0)]
+    areas = [area for area in areas if len(area[0])]
     found = [
-        Layer(
-            "fill",
-            *named,
-            [x for x, _ in areas.values()],
-            [y for _, y in areas.values()],
-            text=tuple(f"{region.quantity.label} below {level:.4g}" for level in areas),
-        ),
+        Layer("fill", *named, [x for x, _ in areas], [y for _, y in areas]),
         Layer("curve", *named, *boundary(region, region.level)),
     ]
     if region.shaded:
@@ -158,6 +150,19 @@ def _leaving(plot: Plot) -> list[Layer]:
         when = series.left[0] if series.times is None else series.times[-1]
         found.append(Layer("time", *named, x, y, text=(f"t = {when:.4g}",)))
     return found
+
+
+def fields(plot: Plot) -> dict[str, np.ndarray | list[np.ndarray]]:
+    """The values of a plot's regions, as the pointer reads them: a row for each region."""
+    thin = slice(None, None, 2)
+    values = [region.values[thin, thin] for region in plot.regions]
+    return {
+        "key": np.array([region.key for region in plot.regions], object),
+        "said": np.array([f"{r.label}: {r.quantity.label}" for r in plot.regions], object),
+        "x": [region.x[thin].astype(_WIRE) for region in plot.regions],
+        "y": [region.y[thin].astype(_WIRE) for region in plot.regions],
+        "values": [np.minimum(field, _BOUNDLESS).astype(_WIRE) for field in values],
+    }
 
 
 def label(axis: Axis, open_: str = "$", close: str = "$") -> str:

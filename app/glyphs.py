@@ -7,6 +7,7 @@ from bokeh.models import (
     CDSView,
     ColumnDataSource,
     CustomJS,
+    CustomJSHover,
     Filter,
     GlyphRenderer,
     HoverTool,
@@ -55,6 +56,46 @@ const [{tags, visible}] = cb_obj.item.renderers
 const others = figure.renderers.filter((one) => !cb_obj.item.renderers.includes(one))
 for (const one of others) if (one.tags[0] === tags[0]) one.visible = !visible
 """
+# BokehJS puts the words of each glyph at the pointer on top of the others'. So all say the same:
+# what every band, or every region of the plane, has there.
+_ALL = '<div style="white-space: pre-line; max-width: 20em">$x{custom}</div>'
+_BANDS = """
+const {x, y} = special_vars
+const lines = [`${words[1]} at ${words[0]} ${Number(x.toPrecision(4))}`]
+for (const {glyph, visible, name, data_source: {data}} of figure.renderers) {
+  if (glyph.type !== "VArea" || !visible || name == null) continue
+  let i = 1
+  while (i < data.x.length && !(data.x[i] >= x)) i++
+  if (i >= data.x.length || !(data.x[i - 1] <= x)) continue
+  const part = (x - data.x[i - 1]) / (data.x[i] - data.x[i - 1])
+  const [low, high] = [data.y, data.high].map((end) => end[i - 1] + part * (end[i] - end[i - 1]))
+  if (low <= y && y <= high) {
+    lines.push(`${name}: ${low.toPrecision(4)} to ${high.toPrecision(4)}`)
+  }
+}
+return lines.join("\\n")
+"""
+_FIELDS = """
+const {x, y} = special_vars
+const lines = [`${words[0]} ${x.toFixed(3)}, ${words[1]} ${y.toFixed(3)}`]
+const {key, said, values, ...grids} = fields.data
+const place = (grid, at) => {
+  let i = 1
+  while (i < grid.length - 1 && grid[i] < at) i++
+  return [i - 1, (at - grid[i - 1]) / (grid[i] - grid[i - 1])]
+}
+for (let k = 0; k < key.length; k++) {
+  if (!figure.renderers.some(({tags, visible}) => visible && tags[0] === key[k])) continue
+  const [i, across] = place(grids.x[k], x), [j, along] = place(grids.y[k], y)
+  const width = grids.x[k].length
+  const [below, above] = [j, j + 1].map((row) => {
+    const [left, right] = [0, 1].map((next) => values[k][row * width + i + next])
+    return left + across * (right - left)
+  })
+  lines.push(`${said[k]} ≈ ${Number((below + along * (above - below)).toPrecision(2))}`)
+}
+return lines.join("\\n")
+"""
 # What reads the numbers at the pointer, and on which layers.
 _ON_CURVES, _ON_BANDS, _ON_AREAS = (f"numbers of {kind}" for kind in ("curves", "bands", "areas"))
 _POINTED = {
@@ -86,8 +127,11 @@ if (stretched) {
 SQUARE_HEIGHT, SQUARE_WIDTH = 560, 620
 
 
-def new_figure(blank: Plot):
-    """A Bokeh figure for plots of the kind of `blank`, with a legend, tools and no glyph."""
+def new_figure(blank: Plot, fields: ColumnDataSource):
+    """A Bokeh figure for plots of the kind of `blank`, with a legend, tools and no glyph.
+
+    **Arguments:** `fields`: holds the values of the regions of the plot that is drawn.
+    """
     made = figure(
         height=SQUARE_HEIGHT if blank.square else HEIGHT,
         sizing_mode="stretch_width",
@@ -105,17 +149,12 @@ def new_figure(blank: Plot):
     made.js_on_change("inner_width", entitle)
     made.title.js_on_change("text", entitle)
     curves = [("", "$name"), (blank.x.label, "$snap_x{0.0000}"), (blank.y.label, "$snap_y")]
-    bands = [("", "$name"), (blank.x.label, "@x{0.0000}"), (blank.y.label, "@y to @high")]
-    areas = [
-        ("", "$name"),
-        (blank.x.label, "$x{0.000}"),
-        (blank.y.label, "$y{0.000}"),
-        ("", "@text"),
-    ]
-    for kind, said in ((_ON_CURVES, curves), (_ON_BANDS, bands), (_ON_AREAS, areas)):
-        # Of areas on top of each other, one speaks.
-        limit = 1 if kind is _ON_AREAS else None
-        made.add_tools(HoverTool(name=kind, renderers=[], tooltips=said, limit=limit))
+    made.add_tools(HoverTool(name=_ON_CURVES, renderers=[], tooltips=curves))
+    for kind, code in ((_ON_BANDS, _BANDS), (_ON_AREAS, _FIELDS)):
+        args = {"figure": made, "fields": fields, "words": [blank.x.label, blank.y.label]}
+        said = {"$x": CustomJSHover(args=args, code=code)}
+        one = {"formatters": said, "limit": 1, "point_policy": "follow_mouse"}
+        made.add_tools(HoverTool(name=kind, renderers=[], tooltips=_ALL, **one))
     if blank.square:
         made.max_width = SQUARE_WIDTH
         made.select_one(BoxZoomTool).match_aspect = True

@@ -62,9 +62,7 @@ class Explorer(pn.viewable.Viewer):
             margin=(4, 10),
         )
         # Beside a short equation, below a long one.
-        self._why = Words(
-            "", sanitize_html=True, styles={"flex": "1 1 22em"}, margin=(0, 10)
-        )
+        self._why = Words("", sanitize_html=True, styles={"flex": "1 1 22em"}, margin=(0, 10))
         self._messages = Words(
             "",
             sizing_mode="stretch_width",

@@ -11,7 +11,7 @@ from bokeh.core.validation.warnings import MISSING_RENDERERS
 from bokeh.events import Tap
 from bokeh.models import ColumnDataSource, GlyphRenderer, Legend, LegendItem
 
-from app.figure import HEIGHT, TEXTS, Layer, heights, label, layers, span
+from app.figure import HEIGHT, TEXTS, Layer, fields, heights, label, layers, span
 from app.glyphs import (
     SQUARE_HEIGHT,
     SQUARE_WIDTH,
@@ -69,7 +69,8 @@ class LivePlot(pn.viewable.Viewer):
         super().__init__(**params)
         self.plot, self._hide, self._stage = blank, hide, stage
         self._hidden: frozenset[str] = frozenset()
-        self._figure = new_figure(blank)
+        self._fields = ColumnDataSource(fields(blank))
+        self._figure = new_figure(blank, self._fields)
         self._legend = self._figure.select_one(Legend)
         self._glyphs: dict[tuple[str, str], GlyphRenderer] = {}
         self._entries: dict[str, LegendItem] = {}
@@ -106,6 +107,7 @@ class LivePlot(pn.viewable.Viewer):
             grown += [entry for entry in self._legend.items if entry.document is None]
         if left and self._figure.document is not None:
             self._figure.document.models.invalidate()
+        self._fill(self._fields, fields(plot))
         for name in self._glyphs.keys() - drawn.keys():
             # The point at the moment lives on the curve's own numbers.
             if name[1] == "moment":

@@ -160,7 +160,6 @@ def test_a_region_is_filled_where_its_values_are_below_the_level_and_its_hole_is
     fill, *_ = layers(plane)
     assert (fill.kind, fill.key) == ("fill", "EES25")
     # exp(16 d^2 - 3) < level: an annulus around 1.5 for each level, the deeper ones inside.
-    assert fill.text == tuple(f"growth below {level}" for level in ("0.25", "0.5", "1"))
     for level, x, y in zip((0.25, 0.5, 1.0), fill.x, fill.y):
         half = np.sqrt(3 + np.log(level)) / 4
         area, rings = _area(x, y)
@@ -223,7 +222,7 @@ def test_a_band_says_its_ends_and_ends_at_the_moment_while_time_runs():
     np.testing.assert_array_equal(band.data_source.data["high"], t + 2)
     pointed = _pointed(live)
     assert pointed.keys() == {(live._glyphs["EES25", "curve"],), (band,)}
-    assert pointed[(band,)].tooltips[-1] == ("solution", "@y to @high")
+    assert pointed[(band,)].limit == 1
     drawn = hv.renderer("matplotlib").get_plot(element(plot)).state
     (area,) = drawn.axes[0].collections
     assert to_hex(area.get_facecolor()[0]) == style("EES25").colour
@@ -244,13 +243,20 @@ def test_a_live_plane_shows_its_areas_and_keeps_one_scale_for_both_axes(plane):
         ("RK4", "curve"): "Line",
         ("Heun", "dots"): "Scatter",
     }
-    areas = _pointed(live)[(live._glyphs["EES25", "fill"],)]
-    assert areas.tooltips[-1] == ("", "@text") and areas.limit == 1
+    assert _pointed(live)[(live._glyphs["EES25", "fill"],)].limit == 1
+    read, (ring,) = live._fields.data, plane.regions
+    assert list(read["said"]) == [f"ring: {ring.quantity.label}"]
+    at, along = np.abs(ring.x - 1.5).argmin() // 2, np.abs(ring.y).argmin() // 2
+    here = read["values"][0][along, at], read["x"][0][at], read["y"][0][along]
+    assert here == pytest.approx(
+        (ring.values[2 * along, 2 * at], ring.x[2 * at], ring.y[2 * along]), rel=1e-6
+    )
     assert live._figure.tags == [-4.0, 4.0, -3.0, 3.0]
     assert [entry.label.value for entry in live._legend.items] == ["ring", "band", "dots"]
     live.draw(dataclasses.replace(plane, regions=(), range=(-1.0, 1.0)))
     assert live._figure.tags == [-1.0, 1.0, -3.0, 3.0]
     assert len(live._glyphs["EES25", "fill"].data_source.data["x"]) == 0
+    assert len(live._fields.data["key"]) == 0
 
 
 def test_a_click_on_a_live_plot_says_where(plane):
