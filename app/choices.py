@@ -3,9 +3,10 @@
 import panel as pn
 import panel_material_ui as pmui
 
+from app.serving import Wrapped
 from app.study import Study
 from app.symbols import plain
-from app.theme import STILL, WRAPPED
+from app.theme import STILL
 from ees.questions import CHOICES, Choice, Component, Number, Question
 
 
@@ -19,12 +20,7 @@ class Choices(pn.viewable.Viewer):
         super().__init__(**params)
         self._study, self._following = study, False
         self._widgets = {name: self._widget(name, c) for name, c in question.choices.items()}
-        self._row = pn.Row(
-            *self._widgets.values(),
-            sizing_mode="stretch_width",
-            visible=bool(self._widgets),
-            styles=WRAPPED,
-        )
+        self._row = Wrapped(*self._widgets.values(), visible=bool(self._widgets))
         self._follow()
         study.param.watch(lambda event: self._follow(), "experiment")
 

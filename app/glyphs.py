@@ -57,13 +57,37 @@ const others = figure.renderers.filter((one) => !cb_obj.item.renderers.includes(
 for (const one of others) if (one.tags[0] === tags[0]) one.visible = !visible
 """
 # BokehJS puts the words of each glyph at the pointer on top of the others'. So all say the same:
-# what every band, or every region of the plane, has there.
+# what every curve, every band or every region of the plane has there.
 _ALL = '<div style="white-space: pre-line; max-width: 20em">$x{custom}</div>'
+_CURVES = """
+const {sx, sy} = special_vars
+const {x_scale, y_scale} = Bokeh.index.find_one(figure).frame
+const found = new Map()
+for (const {visible, name, data_source: {data}} of hover.renderers) {
+  if (!visible) continue
+  const px = x_scale.v_compute(data.x), py = y_scale.v_compute(data.y)
+  for (let i = 0; i < px.length; i++) {
+    // Along the line to the next point, or at a point that has none.
+    const [dx, dy] = i + 1 < px.length ? [px[i + 1] - px[i], py[i + 1] - py[i]] : [0, 0]
+    const part = ((sx - px[i]) * dx + (sy - py[i]) * dy) / (dx * dx + dy * dy)
+    const along = Math.min(Math.max(part || 0, 0), 1)
+    const off = Math.hypot(px[i] + along * (dx || 0) - sx, py[i] + along * (dy || 0) - sy)
+    if (off < Math.min(near, found.get(name)?.off ?? near)) {
+      found.set(name, {off, at: i + Math.round(along), data})
+    }
+  }
+}
+const number = (value) => String(Number(value.toPrecision(5)))
+const lines = [...found].map(
+  ([name, {at, data}]) => `${name}: ${number(data.x[at])}, ${number(data.y[at])}`)
+return [`${words[0]}, ${words[1]}`, ...lines].join("\\n")
+"""
+_NEAR = 8  # pixels
 _BANDS = """
 const {x, y} = special_vars
 const lines = [`${words[1]} at ${words[0]} ${Number(x.toPrecision(4))}`]
-for (const {glyph, visible, name, data_source: {data}} of figure.renderers) {
-  if (glyph.type !== "VArea" || !visible || name == null) continue
+for (const {visible, name, data_source: {data}} of hover.renderers) {
+  if (!visible) continue
   let i = 1
   while (i < data.x.length && !(data.x[i] >= x)) i++
   if (i >= data.x.length || !(data.x[i - 1] <= x)) continue
@@ -85,7 +109,7 @@ const place = (grid, at) => {
   return [i - 1, (at - grid[i - 1]) / (grid[i] - grid[i - 1])]
 }
 for (let k = 0; k < key.length; k++) {
-  if (!figure.renderers.some(({tags, visible}) => visible && tags[0] === key[k])) continue
+  if (!hover.renderers.some(({tags, visible}) => visible && tags[0] === key[k])) continue
   const [i, across] = place(grids.x[k], x), [j, along] = place(grids.y[k], y)
   const width = grids.x[k].length
   const [below, above] = [j, j + 1].map((row) => {
@@ -148,13 +172,16 @@ def new_figure(blank: Plot, fields: ColumnDataSource):
     entitle = CustomJS(args={"figure": made, "title": made.title, "most": _TITLE}, code=_ENTITLE)
     made.js_on_change("inner_width", entitle)
     made.title.js_on_change("text", entitle)
-    curves = [("", "$name"), (blank.x.label, "$snap_x{0.0000}"), (blank.y.label, "$snap_y")]
-    made.add_tools(HoverTool(name=_ON_CURVES, renderers=[], tooltips=curves))
-    for kind, code in ((_ON_BANDS, _BANDS), (_ON_AREAS, _FIELDS)):
-        args = {"figure": made, "fields": fields, "words": [blank.x.label, blank.y.label]}
-        said = {"$x": CustomJSHover(args=args, code=code)}
-        one = {"formatters": said, "limit": 1, "point_policy": "follow_mouse"}
-        made.add_tools(HoverTool(name=kind, renderers=[], tooltips=_ALL, **one))
+    reading = {"figure": made, "words": [blank.x.label, blank.y.label]}
+    for kind, code, more in (
+        (_ON_CURVES, _CURVES, {"near": _NEAR}),
+        (_ON_BANDS, _BANDS, {}),
+        (_ON_AREAS, _FIELDS, {"fields": fields}),
+    ):
+        hover = HoverTool(name=kind, renderers=[], limit=1, point_policy="follow_mouse")
+        said = CustomJSHover(args=reading | more | {"hover": hover}, code=code)
+        hover.update(tooltips=_ALL, formatters={"$x": said})
+        made.add_tools(hover)
     if blank.square:
         made.max_width = SQUARE_WIDTH
         made.select_one(BoxZoomTool).match_aspect = True

@@ -13,9 +13,8 @@ from app.compute import Computation, soon
 from app.controls import Controls
 from app.pages import Page
 from app.play import Screen, Stage, Sweep, Timeline
-from app.serving import Words, answer_at_once, one_picture
+from app.serving import Words, Wrapped, answer_at_once, one_picture
 from app.study import Study
-from app.theme import WRAPPED
 from app.views import PAGES
 from ees import Experiment, run
 from ees.results import Report
@@ -82,7 +81,7 @@ class Explorer(pn.viewable.Viewer):
         self._stop = pmui.Button(label="Cancel", color="primary", variant="outlined", size="small")
         self._again = pmui.Button(label="Go on", variant="outlined", size="small", visible=False)
         # Filled for the first page that shows it.
-        self._work = pn.Row(sizing_mode="stretch_width", styles=WRAPPED)
+        self._work = Wrapped()
         self._tabs = pmui.Tabs(
             *((page.view.title, page) for page in self.pages.values()),
             active=list(PAGES).index(self.study.experiment.view),
@@ -111,13 +110,8 @@ class Explorer(pn.viewable.Viewer):
     def main(self) -> pn.Column:
         """Everything but the controls."""
         return pn.Column(
-            pn.Row(self._equation, self._why, sizing_mode="stretch_width", styles=WRAPPED),
-            pn.Row(
-                self._messages,
-                self._timeline,
-                sizing_mode="stretch_width",
-                styles=WRAPPED | {"align-items": "center"},
-            ),
+            Wrapped(self._equation, self._why),
+            Wrapped(self._messages, self._timeline, styles={"align-items": "center"}),
             self._work,
             self._tabs,
             sizing_mode="stretch_width",

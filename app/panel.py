@@ -11,10 +11,9 @@ from app import export
 from app.compute import apart
 from app.live import LivePlot
 from app.play import Stage
-from app.serving import Words
+from app.serving import Words, Wrapped
 from app.study import Study
 from app.table import table
-from app.theme import WRAPPED
 from ees import Experiment
 from ees.results import Plot
 
@@ -22,7 +21,6 @@ from ees.results import Plot
 _CAPTION = """
 p { margin: 0; line-height: 1.4; max-width: 75em; }
 """
-_RIGHT = WRAPPED | {"justify-content": "flex-end"}
 _BUTTON = 30  # pixels
 _TABLE = """
 :host { overflow: auto; }
@@ -56,7 +54,7 @@ class PlotPanel:
             visible=False,
             stylesheets=[_TABLE],
         )
-        exports = pn.Row(sizing_mode="stretch_width", styles=_RIGHT, min_height=_BUTTON)
+        exports = Wrapped(styles={"justify-content": "flex-end"}, min_height=_BUTTON)
         self.parts = (self.live, self.caption, exports, self.table)
 
         # On a page that is being opened the picture comes first.

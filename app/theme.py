@@ -101,6 +101,3 @@ PRINT = {
 
 STILL = {"& .MuiSlider-thumb, & .MuiSlider-track": {"transition": "none"}}
 """Of a slider: its thumb would glide after each key, and the page be painted all the while."""
-
-WRAPPED = {"flex-wrap": "wrap"}
-"""Of a row on a narrow page. (Panel's own box that wraps costs a page of five of them 0.1 s.)"""

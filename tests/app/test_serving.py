@@ -16,7 +16,7 @@ from panel.io.state import set_curdoc
 import ees
 from app import compute
 from app.layout import Explorer
-from app.serving import _opened, answer_at_once, growing, one_picture
+from app.serving import Words, Wrapped, _opened, answer_at_once, growing, one_picture
 from app.study import Study
 
 
@@ -193,3 +193,19 @@ def test_a_first_picture_is_waited_for_but_not_for_long(monkeypatch):
     begun = time.monotonic()
     assert compute.soon(dataclasses.replace(experiment, seed=12), 0.05) is None
     assert time.monotonic() - begun < 0.8
+
+
+@pytest.mark.parametrize("safe", [False, True])
+def test_a_text_that_changes_is_what_panels_own_pane_makes_of_it(safe):
+    text = "<b>h < 1</b> &amp; <script>alert(1)</script>"
+    panes = [kind("first", sanitize_html=safe) for kind in (Words, pn.pane.HTML)]
+    models = [pane.get_root() for pane in panes]
+    for pane in panes:
+        pane.object = text
+    assert models[0].text == models[1].text != "first"
+
+
+def test_a_row_that_wraps_needs_no_more_room_than_a_narrow_page_has():
+    row = Wrapped(*(pn.Spacer(width=230) for _ in range(3)))
+    assert not row.get_root().min_width and row.get_root().styles["flex-wrap"] == "wrap"
+    assert pn.Row(*row).get_root().min_width == 690

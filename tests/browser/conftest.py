@@ -220,7 +220,8 @@ _FIGURES = """() => {
       if (r.visible && r.glyph.type === 'Text')
         for (const text of r.data_source.data.text || []) crosses.push(text)
     }
-    return {title: figure.title.text, curves, times: crosses,
+    const {width} = view.el.getBoundingClientRect()
+    return {title: figure.title.text, curves, times: crosses, width,
             x: [figure.x_range.start, figure.x_range.end],
             y: [figure.y_range.start, figure.y_range.end]}
   })

@@ -214,3 +214,28 @@ def test_the_hurst_index_is_there_where_there_is_noise(app):
     again = app("?model=kepler&schemes=EES25")
     again.settled()
     assert again.slider("Hurst index").count() == 0
+
+
+def test_nothing_is_wider_than_a_telephone(app):
+    for query in ("?view=gradients", "?view=stability&part=mean_square", "?part=ensemble"):
+        page = app(query, width=390)
+        page.settled()
+        widths = [figure["width"] for figure in page.figures()]
+        assert widths and max(widths) <= 390, query
+
+
+def test_of_curves_on_top_of_each_other_the_pointer_reads_each(app):
+    page = app("?steps=80&seed=3&schemes=EES25,RK4")
+    drawn = page.settled()
+    t, y = drawn["EES(2,5)"][20]
+    x, height = page.page.evaluate(_POINT, ["one path", t, y])
+    page.page.mouse.move(x - 5, height)
+    page.page.mouse.move(x, height)
+    said = page.page.get_by_text(re.compile("^time, solution"))
+    said.first.wait_for()
+    # As many glyphs as there are say the same.
+    _, *lines = set(said.all_inner_texts()).pop().splitlines()
+    read = {name: numbers.split(", ") for name, numbers in (line.split(": ") for line in lines)}
+    assert read.keys() == {"exact solution", "EES(2,5)", "RK4"}
+    for name in ("EES(2,5)", "RK4"):
+        assert [float(n) for n in read[name]] == pytest.approx(drawn[name][20], rel=1e-4)
