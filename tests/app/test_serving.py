@@ -208,4 +208,5 @@ def test_a_text_that_changes_is_what_panels_own_pane_makes_of_it(safe):
 def test_a_row_that_wraps_needs_no_more_room_than_a_narrow_page_has():
     row = Wrapped(*(pn.Spacer(width=230) for _ in range(3)))
     assert not row.get_root().min_width and row.get_root().styles["flex-wrap"] == "wrap"
-    assert pn.Row(*row).get_root().min_width == 690
+    side_by_side = pn.Row(*row, sizing_mode="stretch_width").get_root()
+    assert side_by_side.min_width == 690
