@@ -136,6 +136,15 @@ def test_the_experiments_own_index_and_the_step_measure_nothing_again():
         assert only.done == only.total == len(HURSTS) * len(COUNTS)
 
 
+@pytest.mark.parametrize("part, of", [("error", 1), ("rough", 0)])
+def test_a_scheme_that_is_reversible_by_algebra_is_named_and_not_fitted(part, of):
+    schemes = ("EES25", "ReversibleHeun")
+    run = Experiment(view="reversal", part=part, model="kepler", horizon=1.0, schemes=schemes)
+    caption = ees.run(run).plots[of].caption
+    assert "Reversible by algebra, to round-off: Reversible Heun;" in caption
+    assert "EES(2,5)" in caption and caption.count("Reversible Heun") == 1
+
+
 def test_an_equation_without_noise_says_that_no_path_is_rough():
     report = ees.run(Experiment(view="reversal", part="rough", model="kepler", schemes=("EES25",)))
     assert report.messages == ("Kepler has no noise: all H are alike.",)

@@ -68,6 +68,20 @@ def spoken(label: str, fitted: float, order: float, bound: bool = False) -> str:
     return words + (theory if math.isfinite(order) else "")
 
 
+def algebraic(names: Mapping[str, str], orders: Mapping[str, float]) -> str:
+    """A sentence on the schemes without an order, whose way back is exact but for round-off.
+
+    **Arguments:** `names`: key -> name of a scheme; `orders`: key -> order.
+    """
+    exact = [name for key, name in names.items() if not math.isfinite(orders[key])]
+    if not exact:
+        return ""
+    return (
+        f" Reversible by algebra, to round-off: {', '.join(exact)}; where nothing at all is left, "
+        "a logarithmic axis has no place for it."
+    )
+
+
 def _finest(series, usable, sign) -> tuple[Float[np.ndarray, " few"], Float[np.ndarray, " few"]]:
     x, y = series.x[usable], series.y[usable]
     few = np.argsort(sign * x)[:_FITTED]

@@ -8,7 +8,7 @@ import numpy as np
 
 from ees.diagnostics import reconstruction, recovery_order
 from ees.questions.base import Choice, Question
-from ees.questions.slopes import clear, guides, slope, spoken
+from ees.questions.slopes import algebraic, clear, guides, slope, spoken
 from ees.questions.sweep import curves, decades, floor, gather
 from ees.results import Axis, Plot, Report, Series
 
@@ -130,9 +130,7 @@ def _against_h(experiment, table, precisions) -> Plot:
             lines += [_beside(s, precision) for s in errors]
             bottoms.append(dataclasses.replace(bottom, key=f"floor/{precision}"))
     unit = min(s.y.min() for s in bottoms if s.key.startswith("floor"))
-    exact = [
-        experiment.scheme(name).name for name, order in orders.items() if not math.isfinite(order)
-    ]
+    names = {name: experiment.scheme(name).name for name in experiment.schemes}
     return dataclasses.replace(
         _BLANKS[1],
         title=f"{model.title}: error in recovering the start",
@@ -141,7 +139,7 @@ def _against_h(experiment, table, precisions) -> Plot:
         cursor=horizon / experiment.steps,
         caption="The distance of the recovered start from the true one against the step size"
         + (f"; fitted slopes: {', '.join(slopes)}." if slopes else ".")
-        + (f" Reversible by algebra, to round-off: {', '.join(exact)}." if exact else ""),
+        + algebraic(names, orders),
     )
 
 

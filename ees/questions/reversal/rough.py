@@ -12,7 +12,7 @@ import numpy as np
 from ees.diagnostics import reconstruction, recovery_order
 from ees.drivers import LATTICE, FractionalBrownian
 from ees.questions.base import Question
-from ees.questions.slopes import clear, guides, slope, spoken
+from ees.questions.slopes import algebraic, clear, guides, slope, spoken
 from ees.questions.sweep import curves, decades, floor, gather
 from ees.results import Axis, Plot, Report
 
@@ -86,6 +86,7 @@ def _plot(experiment, blank, hurst, table) -> Plot:
     ]
     bottom = floor(experiment, horizon / max(COUNTS), horizon / min(COUNTS))
     lines = (*errors, *guides(errors, usable, orders, bound=noise), bottom)
+    names = {name: experiment.scheme(name).name for name in experiment.schemes}
     of = f" over {PATHS} paths of Hurst index {hurst:g}" if noise else ""
     return dataclasses.replace(
         blank,
@@ -94,7 +95,8 @@ def _plot(experiment, blank, hurst, table) -> Plot:
         window=decades(errors, experiment.unit),
         cursor=horizon / experiment.steps,
         caption=f"The typical error in recovering the start{of}"
-        + (f"; fitted slopes: {', '.join(slopes)}." if slopes else "."),
+        + (f"; fitted slopes: {', '.join(slopes)}." if slopes else ".")
+        + algebraic(names, orders),
     )
 
 
