@@ -27,7 +27,6 @@ FILL = 0.16  # opacity of an area; where it is shaded, areas lie on top of each 
 
 # On the wire, and on any screen, 24 bits of position are enough.
 _WIRE = np.float32
-_BOUNDLESS = 1e9  # of a growth: whatever is beyond may not fit there
 _TIME_OFF, _TIME_APART = 0.05, 0.06  # of the window's height
 SIZES = {"markers": (6, 1), "dots": (8, 2), "cross": (14, 3)}  # and the width of strokes
 AREAS = "fill", "band"
@@ -150,19 +149,6 @@ def _leaving(plot: Plot) -> list[Layer]:
         when = series.left[0] if series.times is None else series.times[-1]
         found.append(Layer("time", *named, x, y, text=(f"t = {when:.4g}",)))
     return found
-
-
-def fields(plot: Plot) -> dict[str, np.ndarray | list[np.ndarray]]:
-    """The values of a plot's regions, as the pointer reads them: a row for each region."""
-    thin = slice(None, None, 2)
-    values = [region.values[thin, thin] for region in plot.regions]
-    return {
-        "key": np.array([region.key for region in plot.regions], object),
-        "said": np.array([f"{r.label}: {r.quantity.label}" for r in plot.regions], object),
-        "x": [region.x[thin].astype(_WIRE) for region in plot.regions],
-        "y": [region.y[thin].astype(_WIRE) for region in plot.regions],
-        "values": [np.minimum(field, _BOUNDLESS).astype(_WIRE) for field in values],
-    }
 
 
 def label(axis: Axis, open_: str = "$", close: str = "$") -> str:

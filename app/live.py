@@ -11,7 +11,7 @@ from bokeh.core.validation.warnings import MISSING_RENDERERS
 from bokeh.events import Tap
 from bokeh.models import ColumnDataSource, GlyphRenderer, Legend, LegendItem
 
-from app.figure import HEIGHT, TEXTS, Layer, fields, heights, label, layers, span
+from app.figure import HEIGHT, TEXTS, Layer, heights, label, layers, span
 from app.glyphs import (
     SQUARE_HEIGHT,
     SQUARE_WIDTH,
@@ -21,6 +21,7 @@ from app.glyphs import (
     new_sample,
 )
 from app.play import Stage
+from app.pointer import fields
 from app.serving import growing
 from app.study import covers, turned
 from ees.results import Plot

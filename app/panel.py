@@ -56,7 +56,6 @@ class PlotPanel:
         )
         exports = Wrapped(styles={"justify-content": "flex-end"}, min_height=_BUTTON)
         self.parts = (self.live, self.caption, exports, self.table)
-
         # On a page that is being opened the picture comes first.
         pn.state.onload(lambda: exports.extend(self._buttons(blank.key)))
 
@@ -75,7 +74,7 @@ class PlotPanel:
         if self.table.visible:
             self.table.object = table(plot)
 
-    def _buttons(self, key: str) -> list[pmui.Button]:
+    def _buttons(self, key: str) -> list[pn.viewable.Viewable]:
         """A button for each format; files are made when asked for, in a thread."""
         look = {"size": "small", "variant": "text", "margin": (0, 2)}
 

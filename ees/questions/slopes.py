@@ -68,12 +68,14 @@ def spoken(label: str, fitted: float, order: float, bound: bool = False) -> str:
     return words + (theory if math.isfinite(order) else "")
 
 
-def algebraic(names: Mapping[str, str], orders: Mapping[str, float]) -> str:
+def algebraic(experiment, orders: Mapping[str, float]) -> str:
     """A sentence on the schemes without an order, whose way back is exact but for round-off.
 
-    **Arguments:** `names`: key -> name of a scheme; `orders`: key -> order.
+    **Arguments:** `orders`: the key of a scheme -> its order.
     """
-    exact = [name for key, name in names.items() if not math.isfinite(orders[key])]
+    exact = [
+        experiment.scheme(name).name for name, order in orders.items() if not math.isfinite(order)
+    ]
     if not exact:
         return ""
     return (

@@ -1,4 +1,4 @@
-"""From a slider to pixels: `python -m tests.benchmarks.screen`, a minute and a half.
+"""From a slider to pixels: `python -m tests.benchmarks.screen`, four minutes.
 
 A headless Chromium opens Paths with ten curves and, in another tab, a bare Bokeh figure of the
 same size in which nothing but JavaScript updates the same curves, with the numbers, dashes and

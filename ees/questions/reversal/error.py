@@ -130,7 +130,6 @@ def _against_h(experiment, table, precisions) -> Plot:
             lines += [_beside(s, precision) for s in errors]
             bottoms.append(dataclasses.replace(bottom, key=f"floor/{precision}"))
     unit = min(s.y.min() for s in bottoms if s.key.startswith("floor"))
-    names = {name: experiment.scheme(name).name for name in experiment.schemes}
     return dataclasses.replace(
         _BLANKS[1],
         title=f"{model.title}: error in recovering the start",
@@ -139,7 +138,7 @@ def _against_h(experiment, table, precisions) -> Plot:
         cursor=horizon / experiment.steps,
         caption="The distance of the recovered start from the true one against the step size"
         + (f"; fitted slopes: {', '.join(slopes)}." if slopes else ".")
-        + algebraic(names, orders),
+        + algebraic(experiment, orders),
     )
 
 

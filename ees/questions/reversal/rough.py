@@ -86,7 +86,6 @@ def _plot(experiment, blank, hurst, table) -> Plot:
     ]
     bottom = floor(experiment, horizon / max(COUNTS), horizon / min(COUNTS))
     lines = (*errors, *guides(errors, usable, orders, bound=noise), bottom)
-    names = {name: experiment.scheme(name).name for name in experiment.schemes}
     of = f" over {PATHS} paths of Hurst index {hurst:g}" if noise else ""
     return dataclasses.replace(
         blank,
@@ -96,7 +95,7 @@ def _plot(experiment, blank, hurst, table) -> Plot:
         cursor=horizon / experiment.steps,
         caption=f"The typical error in recovering the start{of}"
         + (f"; fitted slopes: {', '.join(slopes)}." if slopes else ".")
-        + algebraic(names, orders),
+        + algebraic(experiment, orders),
     )
 
 
