@@ -7,9 +7,12 @@ import pathlib
 import platform
 import stat
 import sys
+import tempfile
 import warnings
 
 import jax
+from jax._src import compilation_cache
+from jax._src.lru_cache import LRUCache
 
 
 _MOST_BYTES = 1 << 30
@@ -57,10 +60,26 @@ def keep_programs(folder: pathlib.Path | None = None) -> pathlib.Path | None:
             f"Compiled programs are not kept: others can write to {folder}.", stacklevel=2
         )
         return None
+    # JAX has no public way to say how its cache writes.
+    compilation_cache.get_file_cache = lambda path: (_WholePrograms(path, max_size=-1), path)
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
     return folder
+
+
+class _WholePrograms(LRUCache):
+    """JAX's cache in a folder, where a program is whole or not there.
+
+    JAX writes in place. A process beside this one then reads half a program, and what a full disk
+    has cut short stays for good: at every start JAX warns of it and compiles it again.
+    """
+
+    def put(self, key: str, value: bytes) -> None:
+        with tempfile.TemporaryDirectory(dir=self.path) as unfinished:
+            LRUCache(unfinished, max_size=-1).put(key, value)
+            for file in pathlib.Path(unfinished).iterdir():
+                file.replace(pathlib.Path(self.path) / file.name)
 
 
 def keep_loops_on_the_gpu() -> None:
@@ -89,7 +108,7 @@ def _is_private(folder: pathlib.Path) -> bool:
 
 
 def _forget_the_oldest(folder: pathlib.Path) -> None:
-    files = [(file, file.stat()) for file in folder.iterdir() if file.is_file()]
+    files = [(file, file.stat()) for file in folder.rglob("*") if file.is_file()]
     spare = _MOST_BYTES
     for file, found in sorted(files, key=lambda entry: entry[1].st_mtime, reverse=True):
         spare -= found.st_size

@@ -4,8 +4,10 @@ import os
 import pathlib
 import subprocess
 import sys
+import threading
 
 import pytest
+from jax._src import compilation_cache
 
 from app import programs
 
@@ -42,6 +44,47 @@ def test_a_second_start_compiles_nothing(tmp_path):
     assert misses > 0
     again, missed = _start(tmp_path)
     assert (again, missed) == (hits + misses, 0)
+
+
+def test_a_program_is_read_whole_or_not_at_all(tmp_path):
+    """Two processes share the folder: one may read what the other is writing."""
+    folder = programs.keep_programs(tmp_path)
+    writer, _ = compilation_cache.get_file_cache(str(folder))
+    reader, _ = compilation_cache.get_file_cache(str(folder))
+    keys, value = [f"jit_f-{i}" for i in range(30)], bytes(1 << 24)
+    found = []
+
+    def read():
+        for key in keys:
+            while (read := reader.get(key)) is None:
+                pass
+            found.append(len(read))
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    for key in keys:
+        writer.put(key, value)
+    thread.join()
+    assert found == [len(value)] * len(keys)
+    assert {file.is_file() for file in folder.iterdir()} == {True}
+
+
+def test_a_full_disk_leaves_no_half_of_a_program(tmp_path, monkeypatch):
+    folder = programs.keep_programs(tmp_path)
+    cache, _ = compilation_cache.get_file_cache(str(folder))
+
+    def full(path, value):
+        with path.open("wb") as file:
+            file.write(value[: len(value) // 2])
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pathlib.Path, "write_bytes", full)
+        with pytest.raises(OSError):
+            cache.put("jit_f", b"program")
+    assert cache.get("jit_f") is None
+    cache.put("jit_f", b"program")
+    assert cache.get("jit_f") == b"program"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
@@ -101,9 +144,10 @@ jax.devices()
 
 
 @pytest.fixture(autouse=True)
-def as_before():
+def as_before(monkeypatch):
     import jax
 
+    monkeypatch.setattr(compilation_cache, "get_file_cache", compilation_cache.get_file_cache)
     names = (
         "jax_compilation_cache_dir",
         "jax_persistent_cache_min_compile_time_secs",
