@@ -160,6 +160,8 @@ def label(axis: Axis, open_: str = "$", close: str = "$") -> str:
 def element(plot: Plot) -> hv.Overlay:
     """A plot as one HoloViews element, with options for both backends."""
     drawn = [_glyph(layer) for layer in layers(plot) if len(layer.x)]
+    # HoloViews renders no overlay of nothing, and no logarithmic axis without a number.
+    drawn = drawn or [_unseen(span(plot)[0], heights(plot)[0])]
     both = {"logx": plot.x.log, "logy": plot.y.log, "xlim": span(plot), "ylim": heights(plot)}
     shape = {"data_aspect": 1, "frame_height": HEIGHT} if plot.square else {}
     sized = shape or {"responsive": True, "height": HEIGHT}
@@ -184,6 +186,11 @@ def element(plot: Plot) -> hv.Overlay:
             backend="matplotlib",
         ),
     )
+
+
+def _unseen(x: float, y: float) -> hv.Scatter:
+    clear = (hv.opts.Scatter(alpha=0, backend=backend) for backend in ("bokeh", "matplotlib"))
+    return hv.Scatter([(x, y)], "x", "y").opts(*clear)
 
 
 def _glyph(layer: Layer):

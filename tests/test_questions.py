@@ -239,7 +239,8 @@ def test_the_blanks_are_the_plots_before_anything_is_known(view, part):
     for plot, blank in zip(report.plots, blanks):
         for axis, before in ((plot.x, blank.x), (plot.y, blank.y)):
             assert (axis.label, axis.log) == (before.label, before.log)
-        assert blank.series == () and len(plot.series) + len(plot.regions) >= 2
+        assert blank.series == () and blank.cursor is None
+        assert len(plot.series) + len(plot.regions) >= 2
         assert all(s.x.dtype == s.y.dtype == np.float64 for s in plot.series)
         assert all(s.x.shape == s.y.shape and np.isfinite(s.y).all() for s in plot.series)
 

@@ -61,7 +61,7 @@ class _Square(eqx.Module):
 
 def _blank(kind: str) -> Plot:
     key = f"convergence-{kind}"
-    return Plot(key, "", _AXES["h"], _ERRORS[kind], (), window=(1e-8, 1.0), cursor=1.0)
+    return Plot(key, "", _AXES["h"], _ERRORS[kind], (), window=(1e-8, 1.0))
 
 
 def accuracy(kind: str, experiment) -> Iterator[Report]:

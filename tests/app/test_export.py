@@ -1,11 +1,13 @@
 """What is exported is what was computed, in print and as data."""
 
+import dataclasses
 import io
 import os
 import subprocess
 import sys
 from xml.etree import ElementTree
 
+import holoviews as hv
 import pymupdf
 import pytest
 
@@ -45,9 +47,18 @@ def test_every_plot_of_every_page_prints_at_the_exact_width_and_to_the_same_byte
 
 def test_a_plot_without_a_finite_point_prints_and_shows_all_the_same():
     # No gradient was finite: what is left is the step size that the user chose.
-    nothing = VIEWS["gradients"]["error"].blanks[1]
+    nothing = dataclasses.replace(VIEWS["gradients"]["error"].blanks[1], cursor=0.1)
     assert export.figure(nothing, "pdf").startswith(b"%PDF")
     assert [curve.label for curve in element(nothing)] == ["chosen h"]
+
+
+@pytest.mark.parametrize("view, part", [("paths", "time"), ("gradients", "error")])
+def test_a_plot_of_which_nothing_is_known_yet_prints_its_axes(view, part):
+    # What a user who cancels at once has.
+    for blank in VIEWS[view][part].blanks:
+        assert export.figure(blank, "pdf").startswith(b"%PDF")
+        assert blank.x.label in export.figure(blank, "svg").decode()
+        assert hv.render(element(blank)).xaxis.axis_label
 
 
 def test_another_kind_of_file_is_refused_by_name(plot):

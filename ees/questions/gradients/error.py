@@ -32,7 +32,6 @@ _BLANKS = (
         y=Axis("gradient error", r"|g - g^*| / |g^*|", log=True),
         series=(),
         window=(1e-18, 1.0),
-        cursor=1.0,
     ),
     Plot(
         key="gradients-cosine",
@@ -41,7 +40,6 @@ _BLANKS = (
         y=Axis("cosine", r"\cos(g, g^*)"),
         series=(),
         window=(-1.08, 1.08),
-        cursor=1.0,
     ),
     Plot(
         key="gradients-signs",
@@ -50,7 +48,6 @@ _BLANKS = (
         y=Axis("share of equal signs", r"\mathrm{sgn}\,g_i = \mathrm{sgn}\,g^*_i"),
         series=(),
         window=(-0.04, 1.04),
-        cursor=1.0,
     ),
 )
 

@@ -37,7 +37,6 @@ _BLANKS = (
         y=Axis("error at the start", r"|\hat y_0 - y_0|", log=True),
         series=(),
         window=(1e-18, 1.0),
-        cursor=1.0,
     ),
 )
 

@@ -29,7 +29,6 @@ _BLANKS = tuple(
         y=Axis("error at the start", r"\exp E \log |\hat y_0 - y_0|", log=True),
         series=(),
         window=(1e-18, 1.0),
-        cursor=1.0,
     )
     for hurst in HURSTS
 )
