@@ -177,7 +177,9 @@ def test_during_a_long_run_another_session_answers(app):
     other = app("?seed=4")
     before = other.settled()
     many = "EES25,EES27,RK4,Heun,Midpoint,Ralston,Kutta3,Euler"
-    busy = app(f"?model=neural_langevin&view=gradients&schemes={many}")
+    busy = app(f"?model=neural_langevin&schemes={many}")
+    # Most of the run is over when its first picture comes: what opens the page waits for that.
+    busy.turn_to("Gradients")
     running = busy.page.get_by_text(re.compile(r"\d+ of 96.*: computing"))
     running.wait_for()
     other.press("Step size h", "ArrowRight", 4)
