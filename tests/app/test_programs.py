@@ -60,7 +60,7 @@ def test_a_program_is_read_whole_or_not_at_all(tmp_path):
                 pass
             found.append(len(read))
 
-    thread = threading.Thread(target=read)
+    thread = threading.Thread(target=read, daemon=True)
     thread.start()
     for key in keys:
         writer.put(key, value)
