@@ -33,8 +33,9 @@ _QUICK = ThreadPoolExecutor(2, thread_name_prefix="quick")
 _STEADY = ThreadPoolExecutor(LANES, thread_name_prefix="steady", initializer=_step_back)
 _WORKER = Worker()
 
-# Seconds between two pictures of one run: a browser that draws more often than it can falls behind.
-_PACE = 0.5
+# Seconds between two pictures of one run: a browser that draws more often than it can falls behind,
+# and another session's slider waits for each of them.
+_PACE = 0.8
 
 
 class Finished:

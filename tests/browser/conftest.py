@@ -67,9 +67,11 @@ class Server:
             r"^.*Task exception was never retrieved\n(?:(?!\d{4}-).*\n)*?.*WebSocketClosedError\n"
         )
         log = re.sub(late, "", self.log, flags=re.MULTILINE)
-        bad = re.compile(r"traceback|error|exception|\bwarn|\b[EW]-1\d{3}\b", re.IGNORECASE)
+        bad = re.compile(r"traceback|error|exception|warn|\b[EW]-1\d{3}\b", re.IGNORECASE)
+        # BokehJS tells the server once more of a model that has come from there: known is right.
         known = re.compile(
             r"as connection was closed|Compiling|Finished|compiling|WARNING:jax|jax\._src"
+            r"|BokehUserWarning: reference already known"
         )
         return [line for line in log.splitlines() if bad.search(line) and not known.search(line)]
 
