@@ -76,10 +76,9 @@ class Controls(pn.viewable.Viewer):
             margin=0,
         )
         self._layout = pn.Column(
-            self.model,
-            self.steps,
-            self._counts,
-            self.sweep,
+            self.model, self.steps, self._counts, self.sweep, sizing_mode="stretch_width"
+        )
+        rest = (
             self.schemes,
             self._options,
             self.equal,
@@ -89,8 +88,9 @@ class Controls(pn.viewable.Viewer):
             self.component,
             self.precision,
             self.width,
-            sizing_mode="stretch_width",
         )
+        # On a page that is being opened the picture comes first, with what is dragged.
+        pn.state.onload(lambda: self._layout.extend(rest))
         self._follow()
         for name in ("model", "schemes", "equal", "horizon", "seed", "component", "precision"):
             getattr(self, name).param.watch(self._set(name), "value")

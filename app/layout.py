@@ -13,7 +13,7 @@ from app.compute import Computation, soon
 from app.controls import Controls
 from app.pages import Page
 from app.play import Screen, Stage, Sweep, Timeline
-from app.serving import Words, Wrapped, answer_at_once, one_picture
+from app.serving import Words, Wrapped, answer_at_once, early, meanwhile, one_picture
 from app.study import Study
 from app.views import PAGES
 from ees import Experiment, run
@@ -247,11 +247,20 @@ def explore(**fields) -> Explorer:
 def page() -> pmui.Page:
     """The app as a page of its own, with its state in the address."""
     # Said for each session, or its page loads the scripts of everything that Panel has.
-    pn.extension("mathjax")
+    pn.extension("mathjax", js_files={"early": early(pmui.Page)})
+    made = pmui.Page(title="EES Explorer", sidebar_width=340, busy_indicator=None)
+    meanwhile(partial(_furnish, made))
+    return made
+
+
+def _furnish(empty: pmui.Page) -> None:
+    """Puts the app into its page."""
     study = Study()
     location = pn.state.location
     if location is not None and location.search:
         study.read(location.search)
+    # Before what else waits for the page to be there.
+    pn.state.onload(lambda: explorer.refresh())
     explorer = Explorer(study)
     if location is not None:
         _bind(location, study)
@@ -261,21 +270,17 @@ def page() -> pmui.Page:
     report = None if experiment.question.steady else soon(experiment, _AT_ONCE)
     if report is not None:
         explorer.draw(experiment, report)
-    pn.state.onload(explorer.refresh)
     pn.state.on_session_destroyed(lambda context: explorer.computation.cancel())
     device = jax.devices()[0]
     name = "the CPU" if device.platform == "cpu" else f"{device.platform}: {device.device_kind}"
-    return pmui.Page(
-        title="EES Explorer",
+    empty.param.update(
         header=[
             pmui.Chip(label=f"computes on {name}", size="small", align="center", sx=_WIDE_ONLY),
             _share(),
             explorer.screen,
         ],
         sidebar=[explorer.controls],
-        sidebar_width=340,
         main=[explorer.main],
-        busy_indicator=None,
     )
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import gc
 import sys
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from importlib import import_module
 
 import panel as pn
@@ -11,8 +11,14 @@ from bokeh.core.serialization import Serializer
 from bokeh.model import Model
 from bokeh.server.views.ws import WSHandler
 from bokeh.settings import settings
+from panel.custom import ReactiveESM
 from panel.io import hold
+from panel.io.state import set_curdoc
 from panel.reactive import Syncable
+
+
+# Milliseconds in which the scripts of a page are sent, by the process that fills it.
+_SENT = 300
 
 
 def answer_at_once() -> None:
@@ -41,6 +47,40 @@ def answer_at_once() -> None:
     sys.setswitchinterval(1e-3)
     if not hasattr(WSHandler.open, "at_once"):
         WSHandler.open = _opened(WSHandler.open)
+
+
+def meanwhile(furnish: Callable[[], None]) -> None:
+    """Fills the page of this session while its browser reads scripts, which takes as long.
+
+    The HTML of a page names none of its models: those are asked for when the scripts are read.
+
+    **Arguments:** `furnish()`: is called once, with the session's document current.
+    """
+    document = pn.state.curdoc
+    if document is None or document.session_context is None:
+        furnish()
+        return
+    pull, filled = document.to_json, False
+
+    def fill() -> None:
+        nonlocal filled
+        if not filled:
+            filled = True
+            with set_curdoc(document):
+                furnish()
+
+    def to_json(*arguments, **options):
+        fill()
+        return pull(*arguments, **options)
+
+    document.to_json = to_json
+    document.add_timeout_callback(fill, _SENT)
+
+
+def early(component: type[ReactiveESM]) -> str:
+    """Address of a script that has the module of a component read before any is on the page."""
+    module = component._render_esm(server=True)
+    return f"data:text/javascript,importShim({module!r})"
 
 
 @contextlib.contextmanager

@@ -16,7 +16,15 @@ from panel.io.state import set_curdoc
 import ees
 from app import compute
 from app.layout import Explorer
-from app.serving import Words, Wrapped, _opened, answer_at_once, growing, one_picture
+from app.serving import (
+    Words,
+    Wrapped,
+    _opened,
+    answer_at_once,
+    growing,
+    meanwhile,
+    one_picture,
+)
 from app.study import Study
 
 
@@ -44,6 +52,27 @@ def test_events_do_not_touch_the_busy_flag_of_all_sessions():
     counted = list(pn.state._busy_counter)
     pn.state._add_busy_event("mine")
     assert pn.state._busy_counter == counted and not pn.state.busy
+
+
+@pytest.mark.parametrize("asked", ["early", "late"])
+def test_a_page_is_filled_once_and_before_anybody_reads_its_models(asked):
+    document, filled = Document(), []
+    context = SimpleNamespace(session=None, request=None)
+    document._session_context = lambda: context
+    with set_curdoc(document):
+        meanwhile(lambda: filled.append(pn.state.curdoc))
+    assert filled == []
+    (later,) = document.session_callbacks
+    steps = [later.callback, document.to_json]
+    for step in steps if asked == "late" else reversed(steps):
+        step()
+        assert filled == [document]
+
+
+def test_where_no_browser_reads_scripts_a_page_is_filled_at_once():
+    filled = []
+    meanwhile(lambda: filled.append(True))
+    assert filled == [True]
 
 
 @pytest.fixture

@@ -36,6 +36,16 @@ def test_the_first_picture_is_the_computed_one_with_the_equation_beside_it(app):
     assert page.page.get_by_text("computes on the CPU").is_visible()
 
 
+def test_the_module_of_the_widgets_is_read_once_and_before_the_page_asks_for_it(app):
+    page = app()
+    read = """() => performance.getEntriesByType("resource")
+      .filter((entry) => entry.name.includes("panel-material-ui.bundle.js"))
+      .map((entry) => entry.startTime)"""
+    ready = "() => performance.getEntriesByType('navigation')[0].domContentLoadedEventStart"
+    (begun,) = page.page.evaluate(read)
+    assert begun < page.page.evaluate(ready)
+
+
 def test_dragging_the_step_size_changes_the_picture_and_marks_the_blow_up(app):
     page = app("?steps=504")
     before = page.settled()
