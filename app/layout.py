@@ -31,6 +31,9 @@ _AT_ONCE = 0.1  # seconds
 
 _LINES = 66  # pixels, of three lines of messages
 
+# The picture is there before the page is at rest, and not to be dimmed until then.
+_LOADING = "#loader { background: none; pointer-events: none; }"
+
 _MESSAGES = """
 :host { overflow-y: auto; }
 ul { margin: 0; padding-left: 1.1em; line-height: 1.35; }
@@ -79,7 +82,8 @@ class Explorer(pn.viewable.Viewer):
         )
         self._doing = Words("", sanitize_html=True, width=330, margin=(4, 10))
         self._stop = pmui.Button(label="Cancel", color="primary", variant="outlined", size="small")
-        self._again = pmui.Button(label="Go on", variant="outlined", size="small", visible=False)
+        # Both are always there: where one comes or goes, the page is laid out again, 100 ms.
+        self._again = pmui.Button(label="Go on", variant="outlined", size="small", disabled=True)
         # Filled for the first page that shows it.
         self._work = Wrapped()
         self._tabs = pmui.Tabs(
@@ -182,8 +186,7 @@ class Explorer(pn.viewable.Viewer):
         doing = f"computing {report.doing}" if unfinished else "all computed"
         doing = f"{report.done} of {report.total}{self._left(report)}: {doing}"
         self._doing.object = html.escape(doing)
-        self._stop.disabled = not unfinished
-        self._stop.visible, self._again.visible = True, False
+        self._stop.disabled, self._again.disabled = not unfinished, True
 
     def _left(self, report: Report) -> str:
         """How long the rest will take, by what was computed since the first report."""
@@ -212,7 +215,7 @@ class Explorer(pn.viewable.Viewer):
 
     def _halt(self, why: str) -> None:
         self._halted, self._doing.object = True, why
-        self._stop.visible, self._again.visible = False, True
+        self._stop.disabled, self._again.disabled = True, False
 
     def _say(self) -> None:
         lines = [("refused", text) for text in self.study.refused]
@@ -247,7 +250,7 @@ def explore(**fields) -> Explorer:
 def page() -> pmui.Page:
     """The app as a page of its own, with its state in the address."""
     # Said for each session, or its page loads the scripts of everything that Panel has.
-    pn.extension("mathjax", js_files={"early": early(pmui.Page)})
+    pn.extension("mathjax", js_files={"early": early(pmui.Page)}, raw_css=[_LOADING])
     made = pmui.Page(title="EES Explorer", sidebar_width=340, busy_indicator=None)
     meanwhile(partial(_furnish, made))
     return made

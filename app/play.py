@@ -135,7 +135,8 @@ class Screen(JSComponent):
     - `asked`: counts the pictures that were sent; `drawn`: follows it once they are on screen,
       which a page that nobody looks at never is.
 
-    On a narrow screen it closes the drawer of the controls, which would cover the page.
+    Where the screen is narrow, or becomes so, it closes the drawer of the controls, which would
+    cover the page.
     """
 
     asked = param.Integer(default=0)
@@ -146,11 +147,17 @@ class Screen(JSComponent):
       model.on("asked", () => setTimeout(() => requestAnimationFrame(() => {
         model.drawn = model.asked
       }), 40))
-      if (window.innerWidth < 600) {
-        for (const root of view.model.document.roots()) {
+      let wide = true
+      const fit = () => {
+        const was = wide
+        wide = window.innerWidth >= 600
+        if (wide || !was) return
+        for (const root of view.model.document?.roots() ?? []) {
           if (root.data?.sidebar_open) root.data.sidebar_open = false
         }
       }
+      fit()
+      window.addEventListener("resize", fit)
       return document.createElement("span")
     }
     """

@@ -124,8 +124,13 @@ def _answers(experiment, picture, components) -> Iterator[Report]:
     exact = experiment.reference()
     box = limits(exact)
     found, messages = [], []
-    for name in experiment.schemes:
-        path, message = _path(experiment, name, exact, box)
+    # All are on their way before the first one is waited for.
+    solutions = [
+        solve(*experiment.problem(name, experiment.steps_of(name)), save=_POINTS)
+        for name in experiment.schemes
+    ]
+    for name, solution in zip(experiment.schemes, solutions):
+        path, message = _path(experiment, name, solution, exact, box)
         found.append(path)
         messages += [message] * bool(message)
     h = f"h = {_step(experiment):.4g}"
@@ -140,14 +145,12 @@ def _answers(experiment, picture, components) -> Iterator[Report]:
         yield Report((picture(found, exact, box, said),), (*messages, *beyond))
 
 
-def _path(experiment, name, exact, box) -> tuple[_Path, str]:
+def _path(experiment, name, solution, exact, box) -> tuple[_Path, str]:
     """A scheme's path, and a sentence if it left the window for good."""
     steps = experiment.steps_of(name)
-    problem = experiment.problem(name, steps)
-    solution = solve(*problem, save=_POINTS)
     ts, first = np.unique(np.asarray(solution.ts, float), return_index=True)
     ys = np.asarray(solution.ys, float)[first]
-    label, message = problem.scheme.name, ""
+    label, message = experiment.scheme(name).name, ""
     gone = left_for_good(ys, *box)
     if gone is not None:
         message = (

@@ -205,6 +205,17 @@ def test_a_narrow_page_is_not_covered_and_nothing_overflows(app):
     page.until(lambda: page.page.get_by_label("Horizon T").is_visible())
 
 
+def test_a_window_that_is_made_narrow_is_not_covered_either(app):
+    page = app("?steps=48")
+    page.settled()
+    horizon = page.page.get_by_label("Horizon T")
+    assert horizon.is_visible()
+    page.page.set_viewport_size({"width": 390, "height": 1000})
+    page.until(lambda: not horizon.is_visible())
+    page.page.get_by_role("tab", name="Reversal", exact=True).click()
+    page.until(lambda: "view=reversal" in page.address)
+
+
 def test_the_hurst_index_is_there_where_there_is_noise(app):
     page = app("?schemes=EES25")
     before = page.settled()["exact solution"]
