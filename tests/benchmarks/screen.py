@@ -15,7 +15,6 @@ import os
 import pathlib
 import re
 import tempfile
-import time
 from importlib.metadata import version
 
 import numpy as np
@@ -107,8 +106,23 @@ _UPDATE = """([picture, trial]) => {
   watch.view.model.title.text = `trial ${trial}`
   return watch.took
 }"""
-
-
+# Pictures a second while the pointer goes through half of the slider and back. A browser hands on
+# one move of a mouse each frame; moves that the driver sends wait for each other.
+_DRAG = """([left, width, y, seconds]) => new Promise((done) => {
+  const begun = performance.now()
+  watch.frames = 0
+  const move = () => {
+    const gone = (performance.now() - begun) / 1000
+    if (gone > seconds) return done(watch.frames / gone)
+    const at = 0.1 + 0.5 * Math.abs(1 - 2 * gone / seconds)
+    // The driver's mouse, which was pressed, is pointer 1.
+    const mouse = {pointerId: 1, pointerType: 'mouse', buttons: 1, bubbles: true}
+    const where = {clientX: left + at * width, clientY: y}
+    document.dispatchEvent(new PointerEvent('pointermove', {...mouse, ...where}))
+    requestAnimationFrame(move)
+  }
+  move()
+})"""
 # From the press of a button to the first frame in which the page says that it cancelled.
 _CANCELLED = """() => {
   window.cancelled = new Promise((done) => {
@@ -170,15 +184,9 @@ def _drag(app, seconds=3.0) -> float:
     y = thumb["y"] + thumb["height"] / 2
     app.page.mouse.move(thumb["x"] + thumb["width"] / 2, y)
     app.page.mouse.down()
-    app.page.evaluate("() => { watch.frames = 0 }")
-    begun = time.perf_counter()
-    while (gone := time.perf_counter() - begun) < seconds:
-        # Through half of the slider and back, so that values differ from move to move.
-        at = 0.1 + 0.5 * abs(1 - 2 * gone / seconds)
-        app.page.mouse.move(rail["x"] + at * rail["width"], y)
-        app.page.wait_for_timeout(8)
-    frames = app.page.evaluate("() => watch.frames") / gone
+    frames = app.page.evaluate(_DRAG, [rail["x"], rail["width"], y, seconds])
     app.page.mouse.up()
+    assert frames, "the slider did not follow the pointer"
     return frames
 
 
