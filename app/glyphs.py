@@ -146,12 +146,14 @@ def new_glyph(made, layer: Layer) -> GlyphRenderer:
     return glyph
 
 
-def new_point(made, curve: GlyphRenderer, look: Style, here: Filter) -> GlyphRenderer:
-    """The point of a curve that a filter lets through, with the marker of its series."""
-    return _renderer(
-        made,
-        curve.data_source,
-        Scatter(marker=look.marker[0], size=11, **_coloured(look)),
+def new_point(curve: GlyphRenderer, look: Style, here: Filter) -> GlyphRenderer:
+    """The point of a curve that a filter lets through, with the marker of its series.
+
+    No figure has it yet.
+    """
+    return GlyphRenderer(
+        data_source=curve.data_source,
+        glyph=Scatter(marker=look.marker[0], size=11, **_coloured(look)),
         level="overlay",
         name=curve.name,
         view=CDSView(filter=here),

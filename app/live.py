@@ -9,6 +9,7 @@ from bokeh.core.properties import value
 from bokeh.core.validation import silence
 from bokeh.core.validation.warnings import MISSING_RENDERERS
 from bokeh.events import Tap
+from bokeh.model import Model
 from bokeh.models import ColumnDataSource, GlyphRenderer, Legend, LegendItem
 
 from app.figure import HEIGHT, TEXTS, Layer, heights, label, layers, span
@@ -35,6 +36,8 @@ GlyphRenderer._check_cdsview_filters_with_connected = None
 
 # Lines that hold at all times.
 _STILL = ("floor", "guide", "cursor")
+# Kinds of layers that end at the moment while time plays.
+_MOVING = ("curve", "markers", "band")
 
 
 def _same(one, other) -> bool:
@@ -70,6 +73,8 @@ class LivePlot(pn.viewable.Viewer):
         super().__init__(**params)
         self.plot, self._hide, self._stage = blank, hide, stage
         self._hidden: frozenset[str] = frozenset()
+        self._attends = False
+        self._moving: list[tuple[GlyphRenderer, GlyphRenderer | None]] = []
         self._fields = ColumnDataSource(fields(blank))
         self._figure = new_figure(blank, self._fields)
         self._legend = self._figure.select_one(Legend)
@@ -155,22 +160,46 @@ class LivePlot(pn.viewable.Viewer):
                 if glyph.visible == covers(keys, key):
                     glyph.visible = not glyph.visible
 
-    def _add(self, layer: Layer) -> list[GlyphRenderer]:
-        """A new glyph, and where its curve moves with time, a point on it at the moment."""
+    def attend(self) -> None:
+        """From now on curves end at the moment while time plays, and have a point there.
+
+        Not before there is a moment: with filters and points a figure takes half as long again to
+        follow a slider.
+        """
+        if self._attends or self._stage is None:
+            return
+        self._attends = True
+        with growing(self._figure, grown := []):
+            grown += self._attend(self._moving)
+        pn.io.push_notebook(self._pane)
+
+    def _attend(self, moving: list[tuple[GlyphRenderer, GlyphRenderer | None]]) -> list[Model]:
+        """**Returns:** what is new to the page."""
+        points = [point for _, point in moving if point is not None]
+        self._figure.renderers.extend(points)
+        for glyph, _ in moving:
+            glyph.view.filter = self._stage.past
+        return [*points, self._stage.past]
+
+    def _add(self, layer: Layer) -> list[Model]:
+        """A new glyph, and where its curve moves with time, a point for the moment.
+
+        **Returns:** what is new to the page.
+        """
         glyph = new_glyph(self._figure, layer)
         self._glyphs[layer.key, layer.kind] = glyph
-        made = [glyph]
         timed = layer.times is not None or self.plot.x.symbol == "t"
-        moves = (
-            layer.kind in ("curve", "markers", "band") and layer.key.partition("/")[0] not in _STILL
-        )
-        if self._stage is not None and timed and moves:
-            # While time runs, the curve ends at the moment.
-            glyph.view.filter = self._stage.past
-            if layer.kind == "curve":
-                made.append(new_point(self._figure, glyph, layer.style, self._stage.here))
-                self._glyphs[layer.key, "moment"] = made[-1]
-        return [*made, *self._enter(layer, made)]
+        still = layer.key.partition("/")[0] in _STILL
+        if self._stage is None or not timed or still or layer.kind not in _MOVING:
+            return [glyph, *self._enter(layer, [glyph])]
+        point = None
+        if layer.kind == "curve":
+            point = new_point(glyph, layer.style, self._stage.here)
+            self._glyphs[layer.key, "moment"] = point
+        made = [glyph] if point is None else [glyph, point]
+        grown = [glyph, *self._enter(layer, made)]
+        self._moving.append((glyph, point))
+        return [*grown, *self._attend(self._moving[-1:])] if self._attends else grown
 
     def _enter(self, layer: Layer, made: list[GlyphRenderer]) -> list[GlyphRenderer]:
         """New glyphs belong to their series' entry in the legend, whose click hides them all.

@@ -59,6 +59,9 @@ class PlotPanel:
         # On a page that is being opened the picture comes first.
         pn.state.onload(lambda: exports.extend(self._buttons(blank.key)))
 
+        if study.moment is not None:
+            self.live.attend()
+        study.param.watch(lambda event: self.live.attend(), "moment")
         self.live.hide(study.hidden)
         study.param.watch(lambda event: self.live.hide(event.new), "hidden")
 

@@ -89,13 +89,29 @@ def test_time_runs_through_curves_and_not_through_lines_that_hold_at_all_times()
     blank = Plot("k", "", Axis("time", "t"), Axis("y", "y"), ())
     live = LivePlot(blank, stage=stage)
     live.draw(dataclasses.replace(blank, series=series))
-    filters = {name: glyph.view.filter for name, glyph in live._glyphs.items()}
-    assert filters["RK4", "curve"] is stage.past and filters["RK4", "moment"] is stage.here
+
+    def filters():
+        drawn = {name: live._glyphs[name] for name in live._glyphs}
+        return {n: g.view.filter for n, g in drawn.items() if g in live._figure.renderers}
+
+    # Nothing waits for a moment that nobody has asked for.
+    assert not {stage.past, stage.here} & set(filters().values())
+    assert ("RK4", "moment") not in filters()
+    live.attend()
+    live.attend()
+    assert len(live._figure.renderers) == len(set(live._figure.renderers))
+    # What comes later attends from the first.
+    more = (*series, Series("Euler", "Euler", t, t))
+    live.draw(dataclasses.replace(blank, series=more))
+    filters = filters()
+    for scheme in ("RK4", "Euler"):
+        assert filters[scheme, "curve"] is stage.past and filters[scheme, "moment"] is stage.here
     assert ("floor", "moment") not in filters and filters["floor", "curve"] is not stage.past
     assert stage.mark in live._figure.center
     # A path in a plane carries its times along.
     plane = dataclasses.replace(blank, x=Axis("x", "x"))
     orbit = LivePlot(plane, stage=stage)
+    orbit.attend()
     orbit.draw(dataclasses.replace(plane, series=(Series("RK4", "RK4", t, -t, times=2 * t),)))
     source = orbit._glyphs["RK4", "curve"].data_source
     np.testing.assert_allclose(source.data["t"], 2 * t)
@@ -217,6 +233,7 @@ def test_a_band_says_its_ends_and_ends_at_the_moment_while_time_runs():
     stage = Stage()
     live = LivePlot(dataclasses.replace(plot, series=()), stage=stage)
     live.draw(plot)
+    live.attend()
     band = live._glyphs["EES25", "band"]
     assert type(band.glyph).__name__ == "VArea" and band.view.filter is stage.past
     np.testing.assert_array_equal(band.data_source.data["high"], t + 2)

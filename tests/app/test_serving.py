@@ -138,6 +138,19 @@ def test_curves_that_arrive_are_walked_through_alone_and_those_that_go_cost_a_wa
     assert attached == set(document.models)
 
 
+def test_points_for_the_first_moment_are_walked_through_alone(served, monkeypatch):
+    explorer, document, _ = served
+    walks = _walks(monkeypatch)
+    explorer.study.moment = 2.0
+    glyphs = explorer.pages["paths"]._panels["paths"].live._glyphs
+    assert not walks and glyphs["RK4", "moment"].document is document
+    attached = set(document.models)
+    document.models.recompute()
+    gone = attached - set(document.models)
+    # Filters that let everything through gave way.
+    assert set(document.models) <= attached and {type(m).__name__ for m in gone} <= {"AllIndices"}
+
+
 def test_the_browser_hears_of_no_model_before_it_meets_it(served):
     explorer, document, experiment = served
     answer_at_once()
