@@ -60,18 +60,16 @@ def meanwhile(furnish: Callable[[], None]) -> None:
     if document is None or document.session_context is None:
         furnish()
         return
-    pull, filled = document.to_json, False
 
     def fill() -> None:
-        nonlocal filled
-        if not filled:
-            filled = True
+        # Whoever comes first, the timer or the browser.
+        if vars(document).pop("to_json", None):
             with set_curdoc(document):
                 furnish()
 
     def to_json(*arguments, **options):
         fill()
-        return pull(*arguments, **options)
+        return document.to_json(*arguments, **options)
 
     document.to_json = to_json
     document.add_timeout_callback(fill, _SENT)
