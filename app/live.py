@@ -163,8 +163,8 @@ class LivePlot(pn.viewable.Viewer):
     def attend(self) -> None:
         """From now on curves end at the moment while time plays, and have a point there.
 
-        Not before there is a moment: with filters and points a figure takes half as long again to
-        follow a slider.
+        Not before there is a moment: a figure of ten curves with filters and points takes 6 ms
+        longer to follow a slider.
         """
         if self._attends or self._stage is None:
             return
