@@ -16,11 +16,14 @@ from ees.adjoints import AbstractAdjoint, RecursiveCheckpoint
 from ees.drivers import AbstractDriver
 from ees.fields import AbstractField
 from ees.schemes import AbstractScheme
-from ees.solve import Solution, solve
+from ees.solve import Solution, prepare, run
 
 
 # Entries of a state up to which the paths lie along its last axis.
 _SMALL = 16
+# Bytes of a state of as many paths as a CPU solves at once, and the fewest paths worth it: a step
+# of a gradient works on some thirty arrays of that size, and they should stay in a core's cache.
+_CACHED, _LEAST = 2**16, 128
 
 
 def ensemble(
@@ -39,7 +42,9 @@ def ensemble(
     Each path is that of `solve` along its driver alone, to round-off; it does not depend on the
     number of devices, to the bit where the field computes entry by entry. Against `jax.vmap` over
     `solve`: the gradient with respect to what all paths share is summed at every step, where that
-    keeps one for each path until the end, and the paths are dealt out to the devices.
+    keeps one for each path until the end, and the paths are dealt out to the devices. A CPU solves
+    its share in blocks that stay in a core's cache, one after another, where the number of paths
+    has a divisor for it.
 
     **Arguments:**
 
@@ -71,10 +76,13 @@ def ensemble(
     start, axis = lay_out(scheme, as_arrays(start), paths)
     # Drawn out here, so that another function that draws is not another program.
     abreast = drivers.Abreast.of(driver, each, axis)
-    problem = field, scheme, abreast, start, adjoint
+    wide = fields.Abreast.of(field, axis)
+    abreast, *choices = prepare(wide, scheme, abreast, start, adjoint, save)
+    problem = field, scheme, abreast, start
+    blocks = _blocks(start, paths, count, devices[0])
     if count == 1:
-        return solve_abreast(*problem, save)
-    return _dealt_out(problem, save, tuple(devices[:count]))
+        return _share(problem, choices, blocks)
+    return _dealt_out(problem, choices, blocks, tuple(devices[:count]))
 
 
 def lay_out(scheme, y0, paths: int) -> tuple[PyTree[Array], int]:
@@ -84,26 +92,53 @@ def lay_out(scheme, y0, paths: int) -> tuple[PyTree[Array], int]:
     return jtu.tree_map(lambda leaf: jnp.moveaxis(leaf, 0, axis), y0), axis
 
 
-def solve_abreast(
-    field: AbstractField,
-    scheme: AbstractScheme,
-    driver: drivers.Abreast,
-    start: PyTree[Array],
-    adjoint: AbstractAdjoint | Literal["auto"],
-    save: Literal["end", "all"] | int,
-) -> Solution:
+def _blocks(start, paths: int, count: int, device) -> int:
+    """In how many blocks, one after the other, each of `count` devices solves its paths."""
+    if device.platform != "cpu":
+        return 1
+    path = sum(leaf.size * leaf.dtype.itemsize for leaf in jtu.tree_leaves(start)) / paths
+    most, share = max(_LEAST, int(_CACHED / path)), paths // count
+    blocks = next(n for n in range(1, share + 1) if share % n == 0 and share <= n * most)
+    # A number without suitable divisors: small blocks would cost more than they save.
+    return blocks if 2 * share >= blocks * most else 1
+
+
+def _share(problem, choices, blocks) -> Solution:
     """`ensemble` on one device, from drivers that lie abreast and starts that do."""
+    return _abreast(problem, choices) if blocks == 1 else _in_blocks(problem, choices, blocks)
+
+
+@eqx.filter_jit
+def _in_blocks(problem, choices, blocks):
+    field, scheme, driver, start = problem
+
+    def apart(leaf):
+        if driver.axis == 0:
+            return leaf.reshape(blocks, -1, *leaf.shape[1:])
+        return jnp.moveaxis(leaf.reshape(*leaf.shape[:-1], blocks, -1), -2, 0)
+
+    def block(one):
+        own, start = one
+        part = dataclasses.replace(driver, own=own, paths=driver.paths // blocks)
+        return _abreast((field, scheme, part, start), choices)
+
+    found = jax.lax.map(block, jtu.tree_map(apart, (driver.own, start)))
+    whole = jtu.tree_map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), found)
+    return eqx.tree_at(lambda solution: solution.ts, whole, found.ts[0])
+
+
+def _abreast(problem, choices) -> Solution:
+    field, scheme, driver, start = problem
     axis, paths = driver.axis, driver.paths
     if not scheme.entrywise:
 
         def alone(own, y0):
             path = eqx.combine(own, driver.shared).with_steps(driver.steps)
-            return solve(field, scheme, path, y0, adjoint=adjoint, save=save)
+            return run(field, scheme, path, y0, *choices)
 
         found = eqx.filter_vmap(alone)(driver.own, start)
         return eqx.tree_at(lambda solution: solution.ts, found, found.ts[0])
-    wide = fields.Abreast.of(field, axis)
-    found = solve(wide, scheme, driver, start, adjoint=adjoint, save=save)
+    found = run(fields.Abreast.of(field, axis), scheme, driver, start, *choices)
     return Solution(
         ts=found.ts,
         ys=jtu.tree_map(lambda leaf: jnp.moveaxis(leaf, axis or 1, 0), found.ys),
@@ -114,8 +149,9 @@ def solve_abreast(
 
 
 @eqx.filter_jit
-def _dealt_out(problem, save, devices):
+def _dealt_out(problem, choices, blocks, devices):
     """Each device has a share of the paths, and of everything else a copy."""
+    problem = *problem, choices
     arrays, rest = eqx.partition(problem, eqx.is_array)
     everywhere, by_path = PartitionSpec(), PartitionSpec("paths")
     axis = problem[2].axis
@@ -130,9 +166,9 @@ def _dealt_out(problem, save, devices):
     )
 
     def share(arrays):
-        problem = list(eqx.combine(arrays, rest))
-        problem[2] = dataclasses.replace(problem[2], paths=problem[2].paths // len(devices))
-        return solve_abreast(*problem, save)
+        field, scheme, driver, start, choices = eqx.combine(arrays, rest)
+        driver = dataclasses.replace(driver, paths=driver.paths // len(devices))
+        return _share((field, scheme, driver, start), choices, blocks)
 
     return jax.shard_map(
         share,

@@ -98,6 +98,16 @@ def reverse(
 
 
 def _run(field, scheme, driver, start, adjoint, save, back) -> Solution:
+    driver, *choices = prepare(field, scheme, driver, start, adjoint, save)
+    return run(field, scheme, driver, start, *choices, back)
+
+
+def prepare(field, scheme, driver, start, adjoint, save):
+    """The driver, and what a program is compiled for: `adjoint`, `save` and `capacity` of `run`.
+
+    The driver's number of steps is an array, so that another one compiles nothing new; `capacity`
+    is that number where the program has to know it, else `None`.
+    """
     steps = driver.steps if isinstance(driver.steps, jax.core.Tracer) else int(driver.steps)
     save = _check_save(save, steps)
     if isinstance(adjoint, str):
@@ -113,11 +123,12 @@ def _run(field, scheme, driver, start, adjoint, save, back) -> Solution:
     capacity = steps if isinstance(steps, int) and bounded else None
     if getattr(driver.steps, "dtype", None) != jnp.int32:
         driver = driver.with_steps(jnp.asarray(steps, jnp.int32))
-    return _solve(field, scheme, driver, start, adjoint, save, back, capacity)
+    return driver, adjoint, save, capacity
 
 
 @eqx.filter_jit
-def _solve(field, scheme, driver, start, adjoint, save, back, capacity):
+def run(field, scheme, driver, start, adjoint, save, capacity, back=False) -> Solution:
+    """What `solve` and `reverse` compile, of what is prepared."""
     driver = driver.laid_out()
     first = scheme.init(field, driver.t0, start)
     # Shapes are known when a program is traced, and only then is this looked at.

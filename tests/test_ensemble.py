@@ -1,7 +1,9 @@
 """Many paths at once are the paths one by one, however they are laid out and dealt out."""
 
+import importlib
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import equinox as eqx
@@ -24,6 +26,15 @@ class Lorenz(eqx.Module):
     def __call__(self, t, y):
         a, b, c = y
         return jnp.stack([10 * (b - a), a * (self.rho - c) - b, a * b - 8 / 3 * c])
+
+
+class Turn(eqx.Module):
+    """Any number of entries, each of which feels its neighbour."""
+
+    rate: jax.Array
+
+    def __call__(self, t, y):
+        return self.rate * jnp.roll(y, 1) - y
 
 
 FIELD = ees.SDE(Lorenz(jnp.asarray(28.0)), lambda t, y: 0.1 * y, ees.Diagonal())
@@ -53,16 +64,21 @@ def test_paths_are_those_that_each_is_alone(save):
 
 
 @pytest.mark.parametrize("name", ["ReversibleHeun", "ImplicitMidpoint"])
-def test_every_kind_of_scheme_and_of_path_can_be_had_together(name):
-    scheme = ees.SCHEMES[name]()
+@pytest.mark.parametrize("dim", [3, 20])
+def test_every_kind_of_scheme_and_of_path_can_be_had_together(name, dim):
+    scheme, start = ees.SCHEMES[name](), jnp.linspace(0.5, 1.0, dim)
+    field = ees.SDE(lambda t, y: y[::-1] - y**2, lambda t, y: 0.3 * y, ees.Diagonal())
 
     def driver(key):
-        return ees.BrownianPath(key, 0.0, 0.1, 20, (3,), lattice=40)
+        return ees.BrownianPath(key, 0.0, 0.1, 20, (dim,), lattice=40)
 
-    found = ees.ensemble(FIELD, scheme, driver, START, KEYS)
-    alone = _one_by_one(scheme, "end", driver)
-    np.testing.assert_allclose(found.ys, alone.ys, rtol=1e-11)
-    np.testing.assert_array_equal(found.evaluations, alone.evaluations)
+    found = ees.ensemble(field, scheme, driver, start, KEYS)
+    for i, key in enumerate(KEYS):
+        alone = ees.solve(field, scheme, driver(key), start)
+        np.testing.assert_allclose(found.ys[i], alone.ys, rtol=1e-11)
+        assert found.evaluations[i] == alone.evaluations
+    with pytest.raises(ValueError, match="known at 40 cells"):
+        ees.ensemble(field, scheme, lambda key: driver(key).with_steps(3), start, KEYS)
 
 
 def test_each_path_has_its_own_start_and_its_own_end():
@@ -145,6 +161,66 @@ def test_paths_that_do_not_go_together_are_refused(driver, each, message):
         ees.ensemble(FIELD, ees.EES25(), driver, START, each)
 
 
+@pytest.mark.parametrize("dim, paths, blocks", [(3, 8192, 4), (20, 1000, 4), (20, 1009, 1)])
+def test_many_paths_are_solved_in_blocks_and_are_those_that_one_block_gives(
+    dim, paths, blocks, monkeypatch
+):
+    """What a core's cache does not hold is slow; no value and no gradient tells of it."""
+
+    def loss(rate, starts):
+        field = ees.SDE(Turn(rate), FIELD.diffusion, ees.Diagonal())
+        keys = jr.split(jr.key(0), paths)
+
+        def driver(own):
+            return ees.Brownian(own[0], 0.0, 0.5, 10, (dim,))
+
+        found = ees.ensemble(
+            field, ees.EES25(), driver, lambda own: own[1], (keys, starts),
+            adjoint=ees.Reversible(), save=4, devices=jax.devices()[:1],
+        )  # fmt: skip
+        return jnp.mean(found.ys**2), found
+
+    def all_of_it():
+        gradient = jax.jit(jax.value_and_grad(loss, (0, 1), has_aux=True))
+        inputs = jnp.asarray(0.3), jnp.linspace(0.0, 1.0, paths * dim).reshape(-1, dim)
+        compiled = gradient.lower(*inputs).compile()
+        return compiled.memory_analysis().temp_size_in_bytes, compiled(*inputs)
+
+    room, found = all_of_it()
+    together = importlib.import_module("ees.ensemble")
+    assert together._blocks(jnp.ones((paths, dim)), paths, 1, jax.devices()[0]) == blocks
+    monkeypatch.setattr(together, "_CACHED", 2**40)
+    whole, wanted = all_of_it()
+    assert room == whole if blocks == 1 else room < 0.7 * whole
+    jtu.tree_map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-11), found, wanted)
+    assert found[0][1].ys.shape == (paths, 4, dim) and found[0][1].ts.shape == (4,)
+
+
+@pytest.mark.parametrize("platform, share", [("cpu", 512), ("gpu", 4096)])
+def test_only_a_cpu_has_blocks(platform, share):
+    device = types.SimpleNamespace(platform=platform)
+    start = jnp.ones((4096, 32), jnp.float32)
+    assert 4096 // importlib.import_module("ees.ensemble")._blocks(start, 4096, 1, device) == share
+
+
+@pytest.mark.parametrize("paths", [6, 1024])
+def test_another_number_of_steps_compiles_nothing_new(paths, compilations):
+    keys, start = jr.split(jr.key(0), paths), jnp.ones(20)
+    field = ees.SDE(lambda t, y: -y, lambda t, y: 0.1 * y, ees.Diagonal())
+
+    def ends(t1, steps):
+        def driver(key):
+            return ees.Brownian(key, 0.0, t1, steps, (20,))
+
+        return ees.ensemble(field, ees.EES25(), driver, start, keys).ys
+
+    ends(1.0, 10)
+    with compilations() as found:
+        for t1, steps in ((2.0, 11), (0.3, 50)):
+            assert np.isfinite(ends(t1, steps)).all()
+    assert not found
+
+
 DEALT = """
 import jax
 jax.config.update("jax_enable_x64", True)
@@ -178,6 +254,24 @@ np.testing.assert_array_equal(paths.ys, dealt.ys)
 np.testing.assert_array_equal(paths.state, dealt.state)
 for a, b in zip(jax.tree.leaves(gradient), jax.tree.leaves(shared)):
     np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-14)
+
+# Blocks of each share; checkpoints found by a run, as one device does; a loop of known length.
+def ends(count, adjoint, paths=2000):
+    return ees.ensemble(
+        field, ees.EES25(), lambda key: ees.Brownian(key, 0.0, 1.0, 30, (2,)),
+        jnp.ones(2), jr.split(jr.key(2), paths), adjoint=adjoint, devices=jax.devices()[:count],
+    ).ys
+for adjoint in (ees.Reversible(), ees.Reversible(checkpoint_every="auto")):
+    np.testing.assert_array_equal(ends(1, adjoint), ends(2, adjoint))
+
+# As large a state as is drawn step by step, in a loop of which the compiler knows the length.
+def large(y0):
+    return ees.ensemble(
+        ees.ODE(lambda t, y: -y), ees.EES25(), lambda y0: ees.Clock(0.0, 1.0, 30),
+        lambda y0: y0, y0, adjoint=ees.Reversible(),
+    ).ys
+text = jax.jit(large).lower(jnp.ones((4, 500))).compile().as_text()
+assert text.count('known_trip_count":{"n":"30"') == 1
 """
 
 

@@ -35,7 +35,10 @@ class Abreast(AbstractDriver):
         **Raises:** `ValueError` if their times or numbers of steps differ.
         """
         first = draw(jtu.tree_map(lambda leaf: leaf[0], each)).laid_out()
-        counted = isinstance(first.steps, int | np.integer)
+        number = first.steps
+        if counted := isinstance(number, int | np.integer):
+            # Left in, it would be a part of the program, and another number another program.
+            first = first.with_steps(1)
 
         def clock(item):
             driver = draw(item)
@@ -54,7 +57,7 @@ class Abreast(AbstractDriver):
         drivers = eqx.filter_vmap(lambda item: draw(item).laid_out(), out_axes=every)(each)
         own, shared = eqx.filter(drivers, differs), eqx.filter(first, differs, inverse=True)
         paths = jtu.tree_leaves(each)[0].shape[0]
-        return cls(own, shared, t0, t1, first.steps if counted else steps, paths, axis)
+        return cls(own, shared, t0, t1, number if counted else steps, paths, axis)
 
     @property
     def driver(self) -> AbstractDriver:
@@ -66,7 +69,9 @@ class Abreast(AbstractDriver):
         return self.paths * self.driver.width if self.axis == -1 else 0
 
     def check_steps(self, steps):
-        self.driver.check_steps(steps)
+        # Of one path: what a path is made of may lie along the axis that here counts paths.
+        one = jtu.tree_map(lambda leaf: leaf[0] if self.axis == 0 else leaf[..., 0], self.own)
+        eqx.combine(one, self.shared).check_steps(steps)
 
     def coarsen(self, factor):
         def one(own):
