@@ -46,7 +46,12 @@ def inputs_of(work: Work) -> Inputs:
 
 
 class Contestant(abc.ABC):
-    """A way to do the work. Each method maps `(work, inputs)` to what it computes."""
+    """A way to do the work. Each method maps `(work, inputs)` to what it computes.
+
+    - `options`: what the compiler is told, as `jax.jit` takes it in `compiler_options`.
+    """
+
+    options: dict | None = None
 
     @abc.abstractmethod
     def forward(self, work: Work, inputs: Inputs) -> Array:
@@ -67,12 +72,15 @@ class Program:
 
     def __init__(self, contestant: Contestant, work: Work, task: str):
         self.function = functools.partial(getattr(contestant, task), work)
+        self.options = contestant.options
         self.inputs = inputs_of(work)
 
     def compile(self) -> None:
         """Traces and compiles it, with nothing remembered of earlier times."""
         jax.clear_caches()
-        self.compiled = jax.jit(self.function).lower(self.inputs).compile()
+        self.compiled = (
+            jax.jit(self.function, compiler_options=self.options).lower(self.inputs).compile()
+        )
 
     def facts(self) -> dict:
         costs = self.compiled.cost_analysis() or {}

@@ -51,6 +51,7 @@ def ou(steps=20_000) -> Work:
 FORWARD = (
     "floor",
     "EES25",
+    "EES25, wide vectors",
     "Reversible Heun",
     "Diffrax Heun, unsafe path",
     "Diffrax Heun, tree",
@@ -85,6 +86,8 @@ GRADIENT = (
     "EES25 + StoredStates",
     "EES25 + RecursiveCheckpoint",
     "EES25 + Reversible, ensemble",
+    "EES25 + Reversible, wide vectors",
+    "EES25 + StoredStates, wide vectors",
     "Reversible Heun + Reversible",
     # Last of ours: giving back its memory would be on the account of who comes next.
     "EES25 + FullBackprop",
@@ -104,6 +107,8 @@ LONG = (
     "EES25 + Reversible",
     "EES25 + StoredStates",
     "EES25 + RecursiveCheckpoint",
+    "EES25 + Reversible, wide vectors",
+    "EES25 + StoredStates, wide vectors",
     "Reversible Heun + Reversible",
     "Diffrax Heun + RecursiveCheckpoint",
     "torchsde Reversible Heun + adjoint",
@@ -123,12 +128,15 @@ SCALED = (
     ("EES25 + Reversible", "gradient"),
     ("floor", "gradient"),
 )
+PATHS = (*SCALED, ("EES25, ensemble", "forward"), ("EES25 + Reversible, ensemble", "gradient"))
 SHARED = {
     "forward": ("EES25", "EES25, ensemble", "Diffrax Heun, tree", "torchsde Reversible Heun"),
     "gradient": (
         "EES25 + Reversible",
         "EES25 + Reversible, ensemble",
         "EES25 + StoredStates, ensemble",
+        "EES25 + Reversible, ensemble, wide vectors",
+        "EES25 + StoredStates, ensemble, wide vectors",
         "Diffrax Heun + RecursiveCheckpoint",
         "torchsde Reversible Heun + adjoint",
     ),
@@ -146,9 +154,9 @@ def race(names, task, work, **options) -> Race:
     return Race(tuple((name, task, work) for name in names), **options)
 
 
-def curve(works) -> Race:
+def curve(works, who=SCALED) -> Race:
     # All on one size after another, or a machine that slows down would bend the curves.
-    return Race(tuple((name, task, work) for work in works for name, task in SCALED))
+    return Race(tuple((name, task, work) for work in works for name, task in who))
 
 
 FULL = {
@@ -159,7 +167,7 @@ FULL = {
     "one path": race(SINGLE, "forward", ou(), compiles=3),
     "gradient, 50 steps": race(GRADIENT, "gradient", neural(50), compiles=3),
     "gradient, 200 steps": race(GRADIENT, "gradient", neural(200), compiles=3),
-    "gradient, 1000 steps": race(GRADIENT[:10] + GRADIENT[14:], "gradient", neural(1000)),
+    "gradient, 1000 steps": race(GRADIENT[:12] + GRADIENT[16:], "gradient", neural(1000)),
     "gradient, 5000 steps": race(LONG, "gradient", neural(5000)),
     **{
         f"two cores, {task}": race(names, task, neural(200), cores=2)
@@ -170,11 +178,11 @@ FULL = {
         timed=False,
     ),
     "cost over steps": curve([neural(n, paths=16) for n in (100, 1000, 10_000, 100_000)]),
-    "cost over paths": curve([neural(200, paths=n) for n in (64, 128, 256, 512, 1024, 2048)]),
+    "cost over paths": curve([neural(200, paths=64 * 2**n) for n in range(7)], PATHS),
     "cost over dimension": curve([neural(200, dim=d) for d in (8, 16, 32, 64, 128)]),
 }
 QUICK = {
-    "forward, 50 steps": race(FORWARD[:5], "forward", neural(50)),
+    "forward, 50 steps": race(FORWARD[:6], "forward", neural(50)),
     "Lorenz, 400 steps": race(LORENZ[:3], "forward", lorenz(400)),
     "one path, 4000 steps": race(SINGLE[:3], "forward", ou(4000)),
     "gradient, 50 steps": race(FEW, "gradient", neural(50)),
@@ -183,7 +191,7 @@ QUICK = {
 # A GPU asks the host after every step of a loop whose length its compiler does not know.
 KNOWN = "floor", "floor, steps known"
 ON_GPU = {
-    "forward": (*KNOWN, "EES25", "EES25, steps known", *FORWARD[2:5]),
+    "forward": (*KNOWN, "EES25", "EES25, steps known", *FORWARD[3:6]),
     "gradient": (
         *KNOWN,
         "EES25 + Reversible",
