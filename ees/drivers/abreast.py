@@ -89,19 +89,19 @@ class Abreast(AbstractDriver):
         return Increment(self.dt, self._each(lambda driver: driver.increment(i).dw))
 
     def seed(self, i):
-        if self._at_once:
+        if self._keyed:
             return self.driver.with_steps(self.steps).seed(i)
         return self._each(lambda driver: driver.seed(i))
 
     def draw(self, i, seed):
-        if self._at_once:
+        if self._keyed and self.axis == -1:
             return self.driver.with_steps(self.steps).draw(i, seed)
         return self._each(lambda driver, seed: driver.draw(i, seed), seed)
 
     @property
-    def _at_once(self) -> bool:
-        """Whether one draw with many keys is the draw of all."""
-        return bool(self.width and jtu.tree_leaves(self.own))
+    def _keyed(self) -> bool:
+        """Whether what is drawn with many keys is drawn for all: their seeds, or all of a draw."""
+        return bool(self.driver.width and jtu.tree_leaves(self.own))
 
     def drawn(self, draw):
         return Increment(self.dt, self._each(lambda driver, draw: driver.drawn(draw).dw, draw))
