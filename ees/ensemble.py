@@ -98,9 +98,9 @@ def _blocks(start, paths: int, count: int, device) -> int:
         return 1
     path = sum(leaf.size * leaf.dtype.itemsize for leaf in jtu.tree_leaves(start)) / paths
     most, share = max(_LEAST, int(_CACHED / path)), paths // count
-    blocks = next(n for n in range(1, share + 1) if share % n == 0 and share <= n * most)
-    # A number without suitable divisors: small blocks would cost more than they save.
-    return blocks if 2 * share >= blocks * most else 1
+    # Blocks less than half full, of a number without suitable divisors, cost more than they save.
+    suitable = range(1, 2 * share // most + 1)
+    return next((n for n in suitable if share % n == 0 and share <= n * most), 1)
 
 
 def _share(problem, choices, blocks) -> Solution:

@@ -256,10 +256,10 @@ for a, b in zip(jax.tree.leaves(gradient), jax.tree.leaves(shared)):
     np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-14)
 
 # Blocks of each share; checkpoints found by a run, as one device does; a loop of known length.
-def ends(count, adjoint, paths=2000):
+def ends(count, adjoint):
     return ees.ensemble(
         field, ees.EES25(), lambda key: ees.Brownian(key, 0.0, 1.0, 30, (2,)),
-        jnp.ones(2), jr.split(jr.key(2), paths), adjoint=adjoint, devices=jax.devices()[:count],
+        jnp.ones(2), jr.split(jr.key(2), 12_000), adjoint=adjoint, devices=jax.devices()[:count],
     ).ys
 for adjoint in (ees.Reversible(), ees.Reversible(checkpoint_every="auto")):
     np.testing.assert_array_equal(ends(1, adjoint), ends(2, adjoint))
