@@ -13,7 +13,10 @@ OURS = "EES25 + Reversible"
 # What `adjoint="auto"` takes where the states fit.
 AUTO = "EES25 + StoredStates"
 # Paths last is best for a small system; who writes it otherwise should not have to know.
-LAYOUTS = "EES25, paths last", "EES25", "EES25, mapped", "EES25, ensemble"
+LAYOUTS = (
+    *("EES25, paths last", "EES25", "EES25, mapped", "EES25, ensemble"),
+    *("EES25, wide vectors", "EES25, ensemble, wide vectors"),
+)
 # As XLA compiles for any processor, and as it is told to for one with AVX-512.
 WAYS = "", ", wide vectors"
 TORCHSDE = "torchsde Reversible Heun + adjoint"

@@ -196,6 +196,7 @@ CONTESTANTS = {
     "EES25, paths last": Ours(layout="paths last"),
     "EES25, mapped": Ours(layout="mapped"),
     "EES25, ensemble": Ours(layout="ensemble"),
+    "EES25, ensemble, wide vectors": Ours(layout="ensemble", options=_WIDE),
     "EES25 + Reversible": Ours(),
     "EES25 + Reversible, steps known": Ours(known=True),
     "EES25 + Reversible, wide vectors": Ours(options=_WIDE),

@@ -68,6 +68,8 @@ LORENZ = (
     "Diffrax Heun, unsafe path",
     "Diffrax Heun, tree",
     "Diffrax Heun, tree, mapped",
+    "EES25, wide vectors",
+    "EES25, ensemble, wide vectors",
     "torchsde Midpoint",
     "torchsde Reversible Heun",
 )
