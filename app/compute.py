@@ -95,6 +95,11 @@ class Computation:
         """Stops after the piece that is being computed; what was shown stays."""
         self._newest += 1
 
+    def close(self) -> None:
+        """Stops, and shows nothing any more: a document whose reader has left cannot be drawn in."""
+        self.cancel()
+        self._show = self._fail = lambda experiment, what: None
+
     async def run(self, experiment: Experiment, steady: bool) -> bool:
         """Computes an experiment and shows it piece by piece.
 

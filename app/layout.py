@@ -273,7 +273,7 @@ def _furnish(empty: pmui.Page) -> None:
     report = None if experiment.question.steady else soon(experiment, _AT_ONCE)
     if report is not None:
         explorer.draw(experiment, report)
-    pn.state.on_session_destroyed(lambda context: explorer.computation.cancel())
+    pn.state.on_session_destroyed(lambda context: explorer.computation.close())
     device = jax.devices()[0]
     name = "the CPU" if device.platform == "cpu" else f"{device.platform}: {device.device_kind}"
     empty.param.update(

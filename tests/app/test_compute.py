@@ -94,6 +94,22 @@ def test_a_cancelled_run_stops_and_what_it_showed_stays(monkeypatch):
     assert [done for _, done in script.shown] == list(range(1, len(script.shown) + 1))
 
 
+@pytest.mark.parametrize("leave, shown", [("cancel", [(1, 1)]), ("close", [])])
+def test_the_piece_under_way_is_shown_to_who_cancels_and_not_to_who_has_left(
+    monkeypatch, leave, shown
+):
+    script = Script(monkeypatch, {1: (0.1, 2)})
+
+    async def left():
+        run = asyncio.ensure_future(script.computation.run(_experiment(1), steady=True))
+        await asyncio.sleep(0.02)
+        getattr(script.computation, leave)()
+        return await run
+
+    assert not asyncio.run(left())
+    assert script.shown == shown and script.failed == []
+
+
 def test_a_run_that_fails_keeps_what_it_showed_and_says_why(monkeypatch):
     script = Script(monkeypatch, {1: (0, 2)})
     assert not asyncio.run(script.computation.run(_experiment(1), steady=True))
