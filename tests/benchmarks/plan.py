@@ -184,7 +184,7 @@ FULL = {
     "cost over dimension": curve([neural(200, dim=d) for d in (8, 16, 32, 64, 128)]),
 }
 QUICK = {
-    "forward, 50 steps": race(FORWARD[:6], "forward", neural(50)),
+    "forward, 50 steps": race(FORWARD[:2] + FORWARD[3:6], "forward", neural(50)),
     "Lorenz, 400 steps": race(LORENZ[:3], "forward", lorenz(400)),
     "one path, 4000 steps": race(SINGLE[:3], "forward", ou(4000)),
     "gradient, 50 steps": race(FEW, "gradient", neural(50)),
